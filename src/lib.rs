@@ -4,10 +4,11 @@
 //! keeps it in flight, `dispatch` calls the daemon, `encode` makes bytes of the answer and `transport` sends them.
 //! `capi` is what C sees; `abi` is what is fixed from outside.
 
-#[cfg(not(panic = "abort"))]
+#[cfg(not(any(panic = "abort", test)))]
 compile_error!("panic must be \"abort\": unwinding through a C callback is undefined behaviour");
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!("fusewire is for 64-bit Linux");
 
 pub mod abi;
 pub mod capi;
+pub mod opt;
