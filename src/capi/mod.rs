@@ -31,4 +31,7 @@ macro_rules! symver {
     };
 }
 
+pub mod cmdline;
+pub mod common;
 pub mod log;
+pub mod opt;

@@ -5,15 +5,15 @@ use core::ffi::{c_char, c_int, c_ulong, c_void};
 /// What an option looks like and what parsing does when it is met.
 ///
 /// `templ` is the option's text, optionally with `=` or a space and a scanf-like conversion (`%s`, `%d`, `%lu`, …).
-/// With an offset that is not -1, the value is stored at that offset of the data passed to fuse_opt_parse():
-/// `value` itself when the template has no conversion, what was converted otherwise. With offset -1 the
-/// processing function is called with `value` as its key.
+/// With an offset that is not -1U, the value is stored at that offset of the data passed to fuse_opt_parse():
+/// `value` itself when the template has no conversion, what was converted otherwise. With offset -1U, which
+/// FUSE_OPT_KEY() fills in, the processing function is called with `value` as its key.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fuse_opt {
     /// Template to match; NULL ends the array.
     pub templ: *const c_char,
-    /// Bytes from the start of the data where the value goes, or (unsigned long)-1.
+    /// Bytes from the start of the data where the value goes, or -1U.
     pub offset: c_ulong,
     /// Value to store, or key for the processing function.
     pub value: c_int,

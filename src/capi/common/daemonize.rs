@@ -1,0 +1,100 @@
+//! fuse_daemonize().
+
+use crate::capi::log;
+use core::ffi::c_int;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use nix::unistd::{
+    ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, read, setsid, write,
+};
+use std::os::fd::OwnedFd;
+
+/// Puts the process into the background, unless `foreground` is not 0, and changes to the root directory.
+///
+/// In the background it is the leader of a session of its own and its standard streams are `/dev/null`. The process
+/// that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
+/// not survive: call it before fuse_session_loop() and before starting any.
+///
+/// Returns 0 in the process that goes on, or -1 after a log line. Since libfuse 3.0.
+///
+/// # Safety
+/// The process has no other thread, or none whose work the child would miss, such as a held lock.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_daemonize(foreground: c_int) -> c_int {
+    log::install();
+    if foreground == 0 {
+        // SAFETY: by contract.
+        let ready = match unsafe { background() } {
+            Ok(ready) => ready,
+            Err(()) => return -1,
+        };
+        enter_root();
+        detach_streams();
+        // The parent may be gone; then nobody waits for this.
+        let _ = write(&ready, &[1]);
+    } else {
+        enter_root();
+    }
+    0
+}
+symver!(fuse_daemonize, "FUSE_3.0");
+
+/// Forks, and goes on in the child with a session of its own. The parent waits for a byte from the fd that is
+/// returned.
+///
+/// # Safety
+/// As fuse_daemonize().
+unsafe fn background() -> Result<OwnedFd, ()> {
+    let failed = |call: &'static str| {
+        move |errno: Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc())
+    };
+    let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe"))?;
+    // SAFETY: by contract.
+    match unsafe { fork() }.map_err(failed("fork"))? {
+        ForkResult::Parent { .. } => {
+            drop(ready);
+            let done = wait_for_byte(&waiting);
+            // SAFETY: ends the process without the exit handlers, which are the child's now.
+            unsafe { libc::_exit(if done { 0 } else { 1 }) }
+        }
+        ForkResult::Child => {
+            setsid().map_err(failed("setsid"))?;
+            Ok(ready)
+        }
+    }
+}
+
+/// Whether a byte came before the other end was closed.
+fn wait_for_byte(fd: &OwnedFd) -> bool {
+    loop {
+        match read(fd, &mut [0]) {
+            Err(Errno::EINTR) => {}
+            result => return result == Ok(1),
+        }
+    }
+}
+
+fn enter_root() {
+    if let Err(errno) = chdir("/") {
+        ::log::warn!("cannot change to the root directory: {}", errno.desc());
+    }
+}
+
+fn detach_streams() {
+    // Not close-on-exec: dup2 does not pass that on, and the fd itself closes at once, unless it is a stream already.
+    let null = match open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(null) => null,
+        Err(errno) => {
+            return ::log::warn!(
+                "cannot detach from the terminal: /dev/null: {}",
+                errno.desc()
+            );
+        }
+    };
+    for result in [dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null)] {
+        if let Err(errno) = result {
+            ::log::warn!("cannot detach from the terminal: {}", errno.desc());
+        }
+    }
+}
