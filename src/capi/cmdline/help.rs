@@ -11,8 +11,7 @@ fn print(text: &CStr) {
     unsafe { libc::puts(text.as_ptr()) };
 }
 
-const CMDLINE: &CStr = c"\
-    -h, --help              show this text and exit
+const CMDLINE: &CStr = c"    -h, --help              show this text and exit
     -V, --version           show the version and exit
     -d, -o debug            log every request; stays in the foreground
     -f                      stay in the foreground
@@ -21,14 +20,13 @@ const CMDLINE: &CStr = c"\
     -o max_idle_threads=N   idle worker threads beyond N end (no limit unless given)
     -o max_threads=N        run N worker threads at most (10 unless given)";
 
-const MOUNT: &CStr = c"\
-    -o allow_other          let every user in, not just the one who mounts
+const MOUNT: &CStr = c"    -o allow_other          let every user in, not just the one who mounts
     -o allow_root           let root in besides the user who mounts
     -o auto_unmount         unmount when the daemon is gone, whatever ended it";
 
 #[cfg(not(soname = "3"))]
-const SESSION: &CStr = c"\
-    -o io_uring             exchange requests over io_uring where the kernel can
+const SESSION: &CStr =
+    c"    -o io_uring             exchange requests over io_uring where the kernel can
     -o io_uring_q_depth=N   requests in flight for each ring";
 
 /// Prints to stdout, one per line, the options that fuse_parse_cmdline() takes. Since libfuse 3.0.

@@ -8,7 +8,8 @@ use crate::capi::log;
 use crate::capi::opt::args;
 use crate::opt::cmdline::{CmdlineOpts, parse_cmdline};
 use core::ffi::{c_char, c_int};
-use std::ffi::CString;
+use core::mem::MaybeUninit;
+use std::ffi::CStr;
 
 /// Takes the options of `struct fuse_cmdline_opts` out of an argument list.
 ///
@@ -34,7 +35,7 @@ pub unsafe extern "C" fn fuse_parse_cmdline_312(
     // SAFETY: by contract.
     let (result, parsed) = unsafe { parse(args) };
     // SAFETY: by contract.
-    unsafe { opts.write(parsed) };
+    unsafe { store(&parsed, opts) };
     result
 }
 symver!(fuse_parse_cmdline_312, "FUSE_3.12");
@@ -53,27 +54,35 @@ pub unsafe extern "C" fn fuse_parse_cmdline_30(
     log::install();
     // SAFETY: by contract.
     let (result, parsed) = unsafe { parse(args) };
-    if result == 0 {
-        // SAFETY: by contract; the program's struct is a prefix of ours.
-        unsafe {
-            core::ptr::copy_nonoverlapping(
-                (&raw const parsed).cast::<u8>(),
-                opts.cast(),
-                CMDLINE_OPTS_COMPAT_SIZE,
-            );
-        }
-    } else {
+    if result != 0 {
         // SAFETY: NULL or a string from malloc(3) that the caller does not get.
         unsafe { libc::free(parsed.mountpoint.cast()) };
+        return result;
+    }
+    let mut whole = MaybeUninit::<fuse_cmdline_opts>::uninit();
+    // SAFETY: the program's struct is a prefix of ours, which has no padding there.
+    unsafe {
+        store(&parsed, whole.as_mut_ptr());
+        core::ptr::copy_nonoverlapping(
+            whole.as_ptr().cast::<u8>(),
+            opts.cast(),
+            CMDLINE_OPTS_COMPAT_SIZE,
+        );
     }
     result
 }
 symver!(fuse_parse_cmdline_30, "FUSE_3.12");
 symver!(fuse_parse_cmdline_30 as fuse_parse_cmdline @ "FUSE_3.0");
 
+/// A parsed command line, and its mountpoint as C gets it.
+struct Parsed {
+    opts: CmdlineOpts,
+    mountpoint: *mut c_char,
+}
+
 /// # Safety
 /// `args` as in fuse_parse_cmdline_312().
-unsafe fn parse(args: *mut fuse_args) -> (c_int, fuse_cmdline_opts) {
+unsafe fn parse(args: *mut fuse_args) -> (c_int, Parsed) {
     let mut opts = CmdlineOpts::default();
     // SAFETY: by contract.
     let mut result = unsafe { args::read(args) }.and_then(|mut list| {
@@ -83,16 +92,19 @@ unsafe fn parse(args: *mut fuse_args) -> (c_int, fuse_cmdline_opts) {
     });
     let mountpoint = opts
         .mountpoint
-        .take()
-        .map_or(Ok(core::ptr::null_mut()), |path| duplicate(&path));
+        .as_deref()
+        .map_or(Ok(core::ptr::null_mut()), duplicate);
     let mountpoint = mountpoint.unwrap_or_else(|errno| {
         result = Err(errno);
         core::ptr::null_mut()
     });
-    (if result.is_ok() { 0 } else { -1 }, to_c(&opts, mountpoint))
+    (
+        if result.is_ok() { 0 } else { -1 },
+        Parsed { opts, mountpoint },
+    )
 }
 
-fn duplicate(path: &CString) -> crate::opt::Result<*mut c_char> {
+fn duplicate(path: &CStr) -> crate::opt::Result<*mut c_char> {
     // SAFETY: a NUL-terminated string.
     let copy = unsafe { libc::strdup(path.as_ptr()) };
     if copy.is_null() {
@@ -102,25 +114,32 @@ fn duplicate(path: &CString) -> crate::opt::Result<*mut c_char> {
     }
 }
 
-fn to_c(opts: &CmdlineOpts, mountpoint: *mut c_char) -> fuse_cmdline_opts {
-    fuse_cmdline_opts {
-        singlethread: opts.singlethread.into(),
-        foreground: opts.foreground.into(),
-        debug: opts.debug.into(),
-        nodefault_subtype: opts.nodefault_subtype.into(),
-        mountpoint,
-        show_version: opts.show_version.into(),
-        show_help: opts.show_help.into(),
-        clone_fd: opts.clone_fd.into(),
-        max_idle_threads: opts.max_idle_threads,
-        max_threads: opts.max_threads,
-    }
+/// Writes the struct that C sees. Its padding becomes 0: what was on our stack is nobody's business.
+///
+/// # Safety
+/// `place` is the caller's to write.
+unsafe fn store(parsed: &Parsed, place: *mut fuse_cmdline_opts) {
+    // SAFETY: by contract; zeros are a value of each member.
+    let place = unsafe {
+        place.write_bytes(0, 1);
+        &mut *place
+    };
+    let opts = &parsed.opts;
+    place.singlethread = opts.singlethread.into();
+    place.foreground = opts.foreground.into();
+    place.debug = opts.debug.into();
+    place.nodefault_subtype = opts.nodefault_subtype.into();
+    place.mountpoint = parsed.mountpoint;
+    place.show_version = opts.show_version.into();
+    place.show_help = opts.show_help.into();
+    place.clone_fd = opts.clone_fd.into();
+    place.max_idle_threads = opts.max_idle_threads;
+    place.max_threads = opts.max_threads;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::mem::MaybeUninit;
 
     fn list(argv: &mut [*mut c_char]) -> fuse_args {
         fuse_args {
@@ -160,7 +179,7 @@ mod tests {
         unsafe {
             assert_eq!(fuse_parse_cmdline_312(&mut args, opts.as_mut_ptr()), -1);
             let opts = opts.assume_init();
-            assert_eq!(std::ffi::CStr::from_ptr(opts.mountpoint), c"/");
+            assert_eq!(CStr::from_ptr(opts.mountpoint), c"/");
             libc::free(opts.mountpoint.cast());
         }
         assert_eq!((args.argc, args.allocated), (3, 0));

@@ -25,12 +25,13 @@ struct Options {
 enum Opt {
     Enable(u64),
     Disable(u64),
+    /// The last one counts: it takes back what an earlier one refused.
     Readdirplus {
-        never: bool,
-        always: bool,
+        allow: u64,
+        refuse: u64,
     },
     Number(fn(&mut Options) -> &mut Option<u32>),
-    /// Without an effect: the kernel leaves O_TRUNC to open when the file system asks for it, nothing else does.
+    /// Taken without effect, as in libfuse: the session wants the capability without being asked.
     AtomicTruncation,
 }
 
@@ -38,7 +39,7 @@ const fn spec(template: &'static CStr, tag: Opt) -> Spec<'static, Opt> {
     Spec::new(template, tag)
 }
 
-const SPECS: [Spec<'static, Opt>; 27] = [
+const SPECS: [Spec<'static, Opt>; 26] = [
     spec(c"max_write=%u", Opt::Number(|o| &mut o.max_write)),
     spec(c"max_readahead=%u", Opt::Number(|o| &mut o.max_readahead)),
     spec(c"max_background=%u", Opt::Number(|o| &mut o.max_background)),
@@ -70,22 +71,22 @@ const SPECS: [Spec<'static, Opt>; 27] = [
     spec(
         c"readdirplus=no",
         Opt::Readdirplus {
-            never: true,
-            always: false,
+            allow: 0,
+            refuse: FUSE_CAP_READDIRPLUS,
         },
     ),
     spec(
         c"readdirplus=yes",
         Opt::Readdirplus {
-            never: false,
-            always: true,
+            allow: FUSE_CAP_READDIRPLUS,
+            refuse: FUSE_CAP_READDIRPLUS_AUTO,
         },
     ),
     spec(
         c"readdirplus=auto",
         Opt::Readdirplus {
-            never: false,
-            always: false,
+            allow: FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO,
+            refuse: 0,
         },
     ),
     spec(c"async_dio", Opt::Enable(FUSE_CAP_ASYNC_DIO)),
@@ -95,13 +96,6 @@ const SPECS: [Spec<'static, Opt>; 27] = [
         c"no_writeback_cache",
         Opt::Disable(FUSE_CAP_WRITEBACK_CACHE),
     ),
-    spec(
-        c"no_readdirplus",
-        Opt::Readdirplus {
-            never: true,
-            always: false,
-        },
-    ),
 ];
 
 impl Options {
@@ -109,11 +103,7 @@ impl Options {
         match tag {
             Opt::Enable(cap) => self.enable |= cap,
             Opt::Disable(cap) => self.disable |= cap,
-            Opt::Readdirplus { never, always } => {
-                self.disable &= !(FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO);
-                self.disable |= if never { FUSE_CAP_READDIRPLUS } else { 0 };
-                self.disable |= if always { FUSE_CAP_READDIRPLUS_AUTO } else { 0 };
-            }
+            Opt::Readdirplus { allow, refuse } => self.disable = self.disable & !allow | refuse,
             Opt::Number(member) => *member(self) = Some(scan::param(arg, value)?),
             Opt::AtomicTruncation => {}
         }
@@ -131,19 +121,22 @@ impl Options {
     }
 }
 
-/// Wants the capabilities in `enable` that the kernel has, and not those in `disable`. A program of so.3 knows the
-/// 32-bit members only; in so.4 both forms change alike, so that neither seems to contradict the other.
+/// Wants the capabilities in `enable`, and not those in `disable`.
+///
+/// so.3 wants what the user named even where the kernel lacks it, and the session then refuses to start, as in libfuse
+/// 3.14. In so.4 what the kernel lacks is left out, and the 32-bit and the 64-bit member change alike, so that neither
+/// seems to contradict the other.
 fn want(conn: &mut fuse_conn_info, enable: u64, disable: u64) {
-    let change = |want: u64, capable: u64| (want | enable & capable) & !disable;
     #[cfg(soname = "3")]
-    let capable = u64::from(conn.capable);
+    let possible = u64::MAX;
     #[cfg(not(soname = "3"))]
-    let capable = u64::from(conn.capable) | conn.capable_ext;
+    let possible = u64::from(conn.capable) | conn.capable_ext;
+    let change = |want: u64| (want | enable & possible) & !disable;
     #[cfg(not(soname = "3"))]
     {
-        conn.want_ext = change(conn.want_ext, capable);
+        conn.want_ext = change(conn.want_ext);
     }
-    conn.want = change(u64::from(conn.want), capable & u64::from(u32::MAX)) as u32;
+    conn.want = change(u64::from(conn.want)) as u32;
 }
 
 /// Takes the options about the connection out of an argument list, for fuse_apply_conn_info_opts() in the init
@@ -206,7 +199,8 @@ fn to_malloc(options: Options) -> *mut fuse_conn_info_opts {
 /// Sets in `conn` what the options say. For the init callback.
 ///
 /// - `opts`: from fuse_parse_conn_info_opts(), and still the caller's.
-/// - `conn`: what init got. What the kernel is not capable of is not wanted.
+/// - `conn`: what init got. In so.4, what the kernel is not capable of is not wanted; in so.3 it is, and the session
+///   fails.
 ///
 /// Since libfuse 3.0.
 ///
@@ -222,3 +216,72 @@ pub unsafe extern "C" fn fuse_apply_conn_info_opts(
     options.apply(conn);
 }
 symver!(fuse_apply_conn_info_opts, "FUSE_3.0");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opt::Args;
+    use nix::errno::Errno;
+
+    fn options(group: &CStr) -> Result<Options> {
+        let mut options = Options::default();
+        let mut list = Args::from_iter([c"p", c"-o", group]);
+        opt::parse(&mut list, &SPECS, &mut |event, _| match event {
+            Event::Matched { tag, arg, value } => {
+                options.take(tag, arg, value).map(|()| Verdict::Drop)
+            }
+            Event::Unknown(_) | Event::NonOption(_) => Ok(Verdict::Keep),
+        })?;
+        Ok(options)
+    }
+
+    fn applied(group: &CStr, capable: u64, want: u64) -> fuse_conn_info {
+        let mut conn = fuse_conn_info {
+            capable: capable as u32,
+            capable_ext: capable,
+            want: want as u32,
+            want_ext: want,
+            ..fuse_conn_info::default()
+        };
+        options(group).unwrap().apply(&mut conn);
+        conn
+    }
+
+    #[test]
+    fn numbers_are_set_only_when_given() {
+        let conn = applied(c"max_write=4096,time_gran=1000", 0, 0);
+        assert_eq!(
+            (conn.max_write, conn.time_gran, conn.max_background),
+            (4096, 1000, 0)
+        );
+        assert_eq!(options(c"max_write=lots"), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn disabling_wins_in_both_forms() {
+        let both = FUSE_CAP_SPLICE_READ | FUSE_CAP_ASYNC_DIO;
+        let conn = applied(c"no_splice_read,splice_read,async_dio", both, both);
+        assert_eq!(u64::from(conn.want), FUSE_CAP_ASYNC_DIO);
+        if cfg!(not(soname = "3")) {
+            assert_eq!(conn.want_ext, FUSE_CAP_ASYNC_DIO);
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_lacks_is_wanted_in_so_3_only() {
+        let conn = applied(c"writeback_cache", 0, 0);
+        assert_eq!(conn.want != 0, cfg!(soname = "3"));
+    }
+
+    #[test]
+    fn the_last_readdirplus_counts() {
+        let both = FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
+        let want = |group| u64::from(applied(group, both, both).want);
+        assert_eq!(want(c"readdirplus=no"), FUSE_CAP_READDIRPLUS_AUTO);
+        assert_eq!(
+            want(c"readdirplus=no,readdirplus=yes"),
+            FUSE_CAP_READDIRPLUS
+        );
+        assert_eq!(want(c"readdirplus=yes,readdirplus=auto"), both);
+    }
+}

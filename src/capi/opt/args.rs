@@ -243,10 +243,8 @@ mod tests {
         assert_eq!(list.insert(4, c"x"), Err(Errno::EINVAL));
         assert_eq!((list.len(), list.last()), (3, Some(c"c")));
         // SAFETY: the list lives on and is not changed.
-        assert_eq!(
-            unsafe { borrow(*list.as_raw()) },
-            Ok(vec![c"a", c"b", c"c"])
-        );
+        let borrowed = unsafe { borrow(*list.as_raw()) };
+        assert_eq!(borrowed, Ok(vec![c"a", c"b", c"c"]));
         list.pop();
         assert_eq!(list.last(), Some(c"b"));
     }
