@@ -11,4 +11,4 @@ compile_error!("fusewire is for 64-bit Linux");
 
 pub mod abi;
 pub mod capi;
-pub mod opt;
+pub mod transport;

@@ -1,0 +1,102 @@
+//! Ownership of file descriptors that reach the library as bare numbers.
+
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use std::io::IoSliceMut;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// Waits for one message on a Unix socket and takes the file descriptor that came with it, close-on-exec.
+///
+/// None when the other end was closed, or sent a message without a descriptor. Descriptors beyond the first are
+/// closed.
+pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
+    let mut byte = [0u8];
+    let mut control = nix::cmsg_space!(RawFd);
+    let message = loop {
+        let mut into = [IoSliceMut::new(&mut byte)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), flags) {
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+            Ok(message) => {
+                let rights: Vec<_> = message.cmsgs()?.collect();
+                break rights;
+            }
+        }
+    };
+    let mut received = message
+        .into_iter()
+        .filter_map(|control| match control {
+            ControlMessageOwned::ScmRights(fds) => Some(fds),
+            _ => None,
+        })
+        .flatten()
+        // SAFETY: the kernel installed this descriptor for the message just received, so nothing else owns it, and
+        // the list it came in is consumed, so it is taken once.
+        .map(|raw| unsafe { OwnedFd::from_raw_fd(raw) })
+        .collect::<Vec<_>>()
+        .into_iter();
+    Ok(received.next())
+}
+
+/// Takes over the open descriptor that another program left under this number for us, and makes it close-on-exec.
+/// EBADF when nothing is open there.
+///
+/// The number must have been handed over: whoever names it (`/dev/fd/N` as a mountpoint) gives it away.
+pub fn adopt(raw: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_SETFD takes an int and fails with EBADF on a number that is not open.
+    Errno::result(unsafe { libc::fcntl(raw, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: it is open, as fcntl() has just said, and the caller's to give away.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair,
+    };
+    use std::io::{IoSlice, Read};
+    use std::os::fd::AsFd;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(
+            AddressFamily::Unix,
+            SockType::Stream,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn a_sent_descriptor_arrives_close_on_exec() {
+        let (ours, theirs) = pair();
+        let file = std::fs::File::open("/proc/self/comm").unwrap();
+        let fds = [file.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let byte = [IoSlice::new(b"x")];
+        sendmsg::<()>(theirs.as_raw_fd(), &byte, &rights, MsgFlags::empty(), None).unwrap();
+        let fd = receive(ours.as_fd()).unwrap().unwrap();
+        let flags = nix::fcntl::fcntl(&fd, nix::fcntl::F_GETFD).unwrap();
+        assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
+        let mut text = String::new();
+        std::fs::File::from(fd).read_to_string(&mut text).unwrap();
+        assert!(!text.is_empty());
+    }
+
+    #[test]
+    fn a_closed_end_or_a_plain_byte_brings_nothing() {
+        let (ours, theirs) = pair();
+        nix::unistd::write(&theirs, b"x").unwrap();
+        assert!(receive(ours.as_fd()).unwrap().is_none());
+        drop(theirs);
+        assert!(receive(ours.as_fd()).unwrap().is_none());
+    }
+
+    #[test]
+    fn only_open_numbers_are_adopted() {
+        assert_eq!(adopt(-1).unwrap_err(), Errno::EBADF);
+        assert_eq!(adopt(1 << 20).unwrap_err(), Errno::EBADF);
+    }
+}
