@@ -11,4 +11,5 @@ compile_error!("fusewire is for 64-bit Linux");
 
 pub mod abi;
 pub mod capi;
+pub mod mount;
 pub mod transport;

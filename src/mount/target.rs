@@ -1,0 +1,55 @@
+//! Where a mount goes, and how it is recognised there later.
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, stat};
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::AsRawFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// A mountpoint that exists and may be mounted over.
+pub struct Target {
+    /// Without symbolic links and relative parts: unmounting has to find it after chdir(2), too.
+    pub path: CString,
+    /// S_IFDIR or S_IFREG; the root of the file system has to be of the same kind.
+    pub kind: SFlag,
+}
+
+impl Target {
+    /// Looks at a mountpoint; what is wrong with it is logged.
+    pub fn find(mountpoint: &CStr) -> Result<Self, Errno> {
+        let shown = mountpoint.to_string_lossy();
+        let bad = |errno: Errno| {
+            let hint = match errno {
+                Errno::ENOTCONN => {
+                    " (a FUSE mount without its daemon; unmount it with fusermount3 -u)"
+                }
+                _ => "",
+            };
+            log::error!("mountpoint {shown}: {}{hint}", errno.desc());
+            errno
+        };
+        let path = std::fs::canonicalize(OsStr::from_bytes(mountpoint.to_bytes()))
+            .map_err(|e| bad(Errno::from_raw(e.raw_os_error().unwrap_or(libc::EINVAL))))?;
+        let path =
+            CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
+        let mode = stat(path.as_c_str()).map_err(bad)?.st_mode;
+        let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
+        if kind != SFlag::S_IFDIR && kind != SFlag::S_IFREG {
+            log::error!("mountpoint {shown}: neither a directory nor a regular file");
+            return Err(Errno::ENOTDIR);
+        }
+        Ok(Self { path, kind })
+    }
+}
+
+/// The kernel's number for the mount that a path leads to; None when it cannot be told (/proc is missing, say).
+///
+/// This asks nothing of the mounted file system, which may not be served yet, or no longer.
+pub fn mount_id(path: &CStr) -> Option<u64> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let fd = open(path, flags, Mode::empty()).ok()?;
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
+    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    id.trim().parse().ok()
+}
