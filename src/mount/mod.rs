@@ -10,6 +10,8 @@ mod kernel;
 mod options;
 mod process;
 mod target;
+#[cfg(test)]
+mod tests;
 mod unmount;
 mod utab;
 
