@@ -1,0 +1,69 @@
+//! The only way to read a request's arguments.
+
+use core::ffi::CStr;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// The arguments are not what the opcode says: cut short, or a name without its NUL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// Walks over the argument bytes of one message.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the first byte after the request's head.
+    #[inline]
+    pub fn new(arguments: &'a [u8]) -> Self {
+        Self { rest: arguments }
+    }
+
+    /// The next fixed-size struct. It is copied out, so the message may lie at any address.
+    #[inline]
+    pub fn fixed<T: FromBytes + KnownLayout + Immutable>(&mut self) -> Result<T, Malformed> {
+        let (value, rest) = T::read_from_prefix(self.rest).map_err(|_| Malformed)?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// The next NUL-terminated name, the NUL included in what is borrowed.
+    #[inline]
+    pub fn name(&mut self) -> Result<&'a CStr, Malformed> {
+        let end = memchr::memchr(0, self.rest).ok_or(Malformed)?;
+        let (name, rest) = self.rest.split_at_checked(end + 1).ok_or(Malformed)?;
+        self.rest = rest;
+        CStr::from_bytes_with_nul(name).map_err(|_| Malformed)
+    }
+
+    /// The next `len` bytes.
+    #[inline]
+    pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_need_their_nul() {
+        let mut c = Cursor::new(b"a\0bc");
+        assert_eq!(c.name(), Ok(c"a"));
+        assert_eq!(c.name(), Err(Malformed));
+        assert_eq!(c.bytes(2), Ok(&b"bc"[..]));
+        assert_eq!(c.bytes(1), Err(Malformed));
+    }
+
+    #[test]
+    fn structs_are_read_whole_or_not_at_all() {
+        let mut c = Cursor::new(&[1, 0, 0, 0, 2, 0, 0]);
+        assert_eq!(c.fixed::<u32>(), Ok(1));
+        assert_eq!(c.fixed::<u32>(), Err(Malformed));
+        assert_eq!(c.bytes(3), Ok(&[2, 0, 0][..]));
+    }
+}

@@ -1,0 +1,12 @@
+//! Bytes of a request to a [`Request`].
+//!
+//! Total: every byte string is a request, or a [`Fault`] that says which reply is owed. Arguments are read through
+//! the [`cursor`] and nothing else, so no read leaves the message.
+#![forbid(unsafe_code)]
+
+mod cursor;
+mod operation;
+mod request;
+
+pub use operation::{Forgets, Operation, Security};
+pub use request::{Dialect, Fault, Request, header, request};

@@ -1,0 +1,144 @@
+//! A whole message: head, arguments, extensions.
+
+use super::cursor::Cursor;
+use super::operation::{Operation, Security};
+use crate::abi::opcode::{Opcode, Reply};
+use crate::abi::wire::InHeader;
+use nix::errno::Errno;
+use zerocopy::FromBytes;
+
+/// What was negotiated that changes how arguments are laid out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dialect {
+    /// SETXATTR has its longer form.
+    pub setxattr_ext: bool,
+}
+
+/// A request, borrowed from the message.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its head.
+    pub header: InHeader,
+    /// Its opcode.
+    pub opcode: Opcode,
+    /// Its operation and arguments.
+    pub operation: Operation<'a>,
+    /// Extensions behind the arguments, not yet parsed.
+    pub extensions: Security<'a>,
+}
+
+/// Why a message is no request.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// Shorter than a head: nobody can be answered.
+    Unreadable,
+    /// The head is whole, the rest is not. `reply` says whether the sender waits for the errno.
+    Refused {
+        /// The message's head.
+        header: InHeader,
+        /// What to answer.
+        errno: Errno,
+        /// Whether a reply is owed.
+        reply: bool,
+    },
+}
+
+/// The head of a message, if there are enough bytes for one.
+#[inline]
+pub fn header(message: &[u8]) -> Option<InHeader> {
+    InHeader::read_from_prefix(message).ok().map(|(header, _)| header)
+}
+
+/// Reads a message.
+///
+/// The message is what lies within both `message` and the length that its head states; a head that states more than
+/// there is, is refused. An unknown opcode is refused with ENOSYS, malformed arguments with EIO.
+pub fn request(message: &[u8], dialect: Dialect) -> Result<Request<'_>, Fault> {
+    let (header, _) = InHeader::read_from_prefix(message).map_err(|_| Fault::Unreadable)?;
+    let Some(opcode) = Opcode::from_wire(header.opcode) else {
+        return Err(Fault::Refused { header, errno: Errno::ENOSYS, reply: true });
+    };
+    let refused = Fault::Refused { header, errno: Errno::EIO, reply: opcode.reply() == Reply::Needed };
+    let (arguments, extensions) = split(message, &header).ok_or(refused)?;
+    let operation = Operation::parse(opcode, &mut Cursor::new(arguments), dialect).map_err(|_| refused)?;
+    Ok(Request { header, opcode, operation, extensions })
+}
+
+/// The arguments and the extensions, which stand at the end of the message and are counted in 8-byte units.
+fn split<'a>(message: &'a [u8], header: &InHeader) -> Option<(&'a [u8], Security<'a>)> {
+    let body = message.get(..header.len as usize)?.get(size_of::<InHeader>()..)?;
+    let extensions = usize::from(header.total_extlen) * 8;
+    body.split_at_checked(body.len().checked_sub(extensions)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    fn message(opcode: u32, body: &[u8], len: Option<u32>) -> Vec<u8> {
+        let len = len.unwrap_or((size_of::<InHeader>() + body.len()) as u32);
+        let header = InHeader { len, opcode, unique: 6, nodeid: 1, ..InHeader::default() };
+        [header.as_bytes(), body].concat()
+    }
+
+    fn errno(message: &[u8]) -> Option<(Errno, bool)> {
+        match request(message, Dialect::default()) {
+            Err(Fault::Refused { errno, reply, .. }) => Some((errno, reply)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_prefix_of_every_request_is_total() {
+        let body: Vec<u8> = (0..200u8).collect();
+        for opcode in (0..64).chain([4096, u32::MAX]) {
+            let whole = message(opcode, &body, None);
+            for end in 0..whole.len() {
+                assert!(request(&whole[..end], Dialect::default()).is_err(), "{opcode} cut at {end}");
+                let mut cut = whole[..end].to_vec();
+                if let Some(len) = cut.get_mut(..4) {
+                    len.copy_from_slice(&(end as u32).to_ne_bytes());
+                }
+                let _ = request(&cut, Dialect { setxattr_ext: true });
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused() {
+        for len in [0, 39, 47, u32::MAX] {
+            assert_eq!(errno(&message(1, b"name\0", Some(len))), Some((Errno::EIO, true)), "{len}");
+        }
+        assert_eq!(errno(&message(2, b"", None)), Some((Errno::EIO, false)));
+        assert_eq!(errno(&message(77, b"", None)), Some((Errno::ENOSYS, true)));
+    }
+
+    #[test]
+    fn bytes_behind_the_stated_length_are_not_parsed() {
+        let mut two = message(12, &[&[0u8; 8][..], b"one\0"].concat(), None);
+        two.extend_from_slice(b"stale\0");
+        assert_eq!(errno(&two), Some((Errno::EIO, true)));
+    }
+
+    #[test]
+    fn sizes_inside_arguments_are_bounded_by_the_message() {
+        let mut write = [0u8; 40];
+        write[16..20].copy_from_slice(&9u32.to_ne_bytes());
+        assert_eq!(errno(&message(16, &[&write[..], b"12345678"].concat(), None)), Some((Errno::EIO, true)));
+        assert_eq!(errno(&message(16, &[&write[..], b"123456789"].concat(), None)), None);
+        let forgets = [&u32::MAX.to_ne_bytes()[..], &[0; 20]].concat();
+        assert_eq!(errno(&message(42, &forgets, None)), Some((Errno::EIO, false)));
+    }
+
+    #[test]
+    fn extensions_are_cut_off_the_arguments() {
+        let mut m = message(9, &[&[0u8; 8][..], b"d\0\0\0\0\0\0\0", &[7; 8]].concat(), None);
+        m[36..38].copy_from_slice(&1u16.to_ne_bytes());
+        let request = request(&m, Dialect::default()).unwrap();
+        assert_eq!(request.extensions, [7; 8]);
+        assert!(matches!(request.operation, Operation::Mkdir { name, .. } if name == c"d"));
+        m[36..38].copy_from_slice(&4u16.to_ne_bytes());
+        assert_eq!(errno(&m), Some((Errno::EIO, true)));
+    }
+}
