@@ -1,0 +1,100 @@
+//! Attributes, entries, timeouts, locks, file system figures.
+
+use crate::abi::c::lowlevel::fuse_entry_param;
+use crate::abi::wire::{Attr, AttrOut, EntryOut, FileLock, Kstatfs};
+
+/// A timeout in seconds as the wire has it: whole seconds and nanoseconds. A negative one is zero, one too large
+/// to count is forever.
+#[inline]
+fn timeout(seconds: f64) -> (u64, u32) {
+    // `as` saturates, and makes zero of NaN.
+    let whole = seconds as u64;
+    let fraction = seconds - whole as f64;
+    if fraction >= 0.999_999_999 { (whole, 999_999_999) } else { (whole, (fraction * 1e9) as u32) }
+}
+
+/// Attributes of an inode.
+#[inline]
+pub fn attr(st: &libc::stat) -> Attr {
+    Attr {
+        ino: st.st_ino,
+        size: st.st_size as u64,
+        blocks: st.st_blocks as u64,
+        atime: st.st_atime as u64,
+        mtime: st.st_mtime as u64,
+        ctime: st.st_ctime as u64,
+        atimensec: st.st_atime_nsec as u32,
+        mtimensec: st.st_mtime_nsec as u32,
+        ctimensec: st.st_ctime_nsec as u32,
+        mode: st.st_mode,
+        nlink: st.st_nlink as u32,
+        uid: st.st_uid,
+        gid: st.st_gid,
+        rdev: st.st_rdev as u32,
+        blksize: st.st_blksize as u32,
+        flags: 0,
+    }
+}
+
+/// Reply to getattr and setattr.
+#[inline]
+pub fn attr_out(st: &libc::stat, seconds: f64) -> AttrOut {
+    let (attr_valid, attr_valid_nsec) = timeout(seconds);
+    AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attr(st) }
+}
+
+/// Reply to lookup and its like.
+#[inline]
+pub fn entry(e: &fuse_entry_param) -> EntryOut {
+    let (entry_valid, entry_valid_nsec) = timeout(e.entry_timeout);
+    let (attr_valid, attr_valid_nsec) = timeout(e.attr_timeout);
+    EntryOut {
+        nodeid: e.ino,
+        generation: e.generation,
+        entry_valid,
+        attr_valid,
+        entry_valid_nsec,
+        attr_valid_nsec,
+        attr: attr(&e.attr),
+    }
+}
+
+/// Reply to statfs.
+pub fn statfs(st: &libc::statvfs) -> Kstatfs {
+    Kstatfs {
+        blocks: st.f_blocks,
+        bfree: st.f_bfree,
+        bavail: st.f_bavail,
+        files: st.f_files,
+        ffree: st.f_ffree,
+        bsize: st.f_bsize as u32,
+        namelen: st.f_namemax as u32,
+        frsize: st.f_frsize as u32,
+        ..Kstatfs::default()
+    }
+}
+
+/// Reply to getlk. An unlocked range has no limits; a length of 0 reaches to the end of every file.
+pub fn lock(l: &libc::flock) -> FileLock {
+    let typ = l.l_type as u32;
+    if l.l_type == libc::F_UNLCK as libc::c_short {
+        return FileLock { typ, pid: l.l_pid as u32, ..FileLock::default() };
+    }
+    let end = if l.l_len == 0 { i64::MAX } else { l.l_start.wrapping_add(l.l_len).wrapping_sub(1) };
+    FileLock { start: l.l_start as u64, end: end as u64, typ, pid: l.l_pid as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::timeout;
+
+    #[test]
+    fn timeouts_saturate() {
+        assert_eq!(timeout(1.5), (1, 500_000_000));
+        assert_eq!(timeout(-3.0), (0, 0));
+        assert_eq!(timeout(f64::NAN), (0, 0));
+        assert_eq!(timeout(f64::INFINITY).0, u64::MAX);
+        assert_eq!(timeout(1e300).0, u64::MAX);
+        assert_eq!(timeout(0.999_999_999_9), (0, 999_999_999));
+    }
+}
