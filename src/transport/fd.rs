@@ -50,23 +50,24 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Takes over a descriptor that the daemon gave away, as it is. None when nothing is open under the number, which a
+/// daemon may pass that does its I/O without one.
+pub fn own(raw: RawFd) -> Option<OwnedFd> {
+    // SAFETY: F_GETFD takes nothing and fails with EBADF on a number that is not open.
+    Errno::result(unsafe { libc::fcntl(raw, libc::F_GETFD) }).ok()?;
+    // SAFETY: it is open, as fcntl() has just said, and the caller's to give away.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::socket::{
-        AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair,
-    };
+    use nix::sys::socket::{AddressFamily, ControlMessage, SockFlag, SockType, sendmsg, socketpair};
     use std::io::{IoSlice, Read};
     use std::os::fd::AsFd;
 
     fn pair() -> (OwnedFd, OwnedFd) {
-        socketpair(
-            AddressFamily::Unix,
-            SockType::Stream,
-            None,
-            SockFlag::SOCK_CLOEXEC,
-        )
-        .unwrap()
+        socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC).unwrap()
     }
 
     #[test]

@@ -1,3 +1,11 @@
-//! How bytes and file descriptors get in and out of the process; knows descriptors, not opcodes.
+//! Moves whole messages: /dev/fuse and its clones, or the daemon's own I/O functions. Knows fds, not opcodes.
+//!
+//! One of the few folders with unsafe code: system calls without a safe wrapper and the daemon's C functions.
 
+mod channel;
+mod custom;
 pub mod fd;
+pub mod wake;
+
+pub use channel::Channel;
+pub use custom::CustomIo;

@@ -1,0 +1,125 @@
+//! One end of a connection.
+
+use super::custom::CustomIo;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::sys::stat::Mode;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+nix::ioctl_read!(fuse_dev_ioc_clone, 229, 0, u32);
+
+/// Largest number of pieces that one writev(2) takes.
+const IOV_MAX: usize = libc::UIO_MAXIOV as usize;
+
+/// Where requests come from, and where the replies to them must go.
+#[derive(Debug)]
+pub struct Channel {
+    end: End,
+    retired: AtomicBool,
+}
+
+#[derive(Debug)]
+enum End {
+    /// /dev/fuse, mounted.
+    Device(OwnedFd),
+    /// The daemon's functions, and the fd that they are passed. It is closed with the channel if it is one.
+    Custom { io: CustomIo, number: RawFd, _fd: Option<OwnedFd> },
+}
+
+impl Channel {
+    /// The device, opened and mounted.
+    pub fn device(fd: OwnedFd) -> Self {
+        Self { end: End::Device(fd), retired: AtomicBool::new(false) }
+    }
+
+    /// The daemon's own I/O functions, and the fd that it gives away for them.
+    pub fn custom(io: CustomIo, number: RawFd) -> Self {
+        let end = End::Custom { io, number, _fd: super::fd::own(number) };
+        Self { end, retired: AtomicBool::new(false) }
+    }
+
+    /// The device, unless this is the daemon's own I/O or closed.
+    pub fn as_device(&self) -> Option<impl AsFd + '_> {
+        match &self.end {
+            End::Device(fd) if !self.is_retired() => Some(fd),
+            _ => None,
+        }
+    }
+
+    /// The fd's number.
+    pub fn raw_fd(&self) -> RawFd {
+        match &self.end {
+            End::Device(fd) => fd.as_raw_fd(),
+            End::Custom { number, .. } => *number,
+        }
+    }
+
+    /// Receives one message into `buf` and returns its length; blocks unless the fd is non-blocking.
+    #[inline]
+    pub fn recv(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        match &self.end {
+            End::Device(fd) => nix::unistd::read(fd, buf),
+            End::Custom { io, number, .. } => io.read(*number, buf),
+        }
+    }
+
+    /// Sends one message.
+    #[inline]
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        if parts.len() > IOV_MAX {
+            // One message is one write: too many pieces must become one.
+            let whole: Vec<u8> = parts.iter().flat_map(|p| p.iter().copied()).collect();
+            return self.send(&[IoSlice::new(&whole)]);
+        }
+        match &self.end {
+            End::Device(fd) => nix::sys::uio::writev(fd, parts).map(drop),
+            End::Custom { io, number, .. } => io.writev(*number, parts),
+        }
+    }
+
+    /// Another channel of the same connection, with a queue of its own for what is in flight.
+    pub fn try_clone(&self) -> Result<Self, Errno> {
+        match &self.end {
+            End::Device(fd) => {
+                let clone = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+                let mut master = fd.as_raw_fd() as u32;
+                // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
+                unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
+                Ok(Self::device(clone))
+            }
+            End::Custom { io, number, .. } => Ok(Self::custom(*io, io.clone_fd(*number)?)),
+        }
+    }
+
+    /// Makes receiving from the device return EAGAIN instead of blocking, or block again. Returns whether that changed
+    /// anything.
+    pub fn set_nonblocking(&self, on: bool) -> Result<bool, Errno> {
+        let Some(fd) = self.as_device() else { return Ok(false) };
+        let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
+        if flags.contains(OFlag::O_NONBLOCK) == on {
+            return Ok(false);
+        }
+        let mut wanted = flags;
+        wanted.set(OFlag::O_NONBLOCK, on);
+        fcntl(&fd, FcntlArg::F_SETFL(wanted)).map(|_| true)
+    }
+
+    /// Closes this end of the connection, but keeps the fd's number taken until the channel is dropped, so that a
+    /// thread that still uses it meets EBADF and never a stranger's file.
+    pub fn retire(&self) -> Result<(), Errno> {
+        let path = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+        if let End::Device(fd) = &self.end {
+            // SAFETY: both fds are open; the number stays open and ours.
+            Errno::result(unsafe { libc::dup3(path.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+        }
+        self.retired.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether this end is closed.
+    pub fn is_retired(&self) -> bool {
+        self.retired.load(Ordering::Acquire)
+    }
+}

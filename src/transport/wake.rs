@@ -1,0 +1,88 @@
+//! Wakes threads that block in a receive.
+//!
+//! A blocked read(2) of /dev/fuse ends for a request, an abort or a signal, so a signal it is: a real-time one whose
+//! disposition nobody has changed, with a handler that does nothing, sent to the one thread that is meant. It is
+//! never sent to a thread that is not in a receive.
+
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpid, gettid};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// The signal in use, 0 before the first loop.
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// A thread that can be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thread(Pid);
+
+impl Thread {
+    /// Makes the calling thread one that can be woken.
+    pub fn current() -> Result<Self, Errno> {
+        let signal = signal()?;
+        // SAFETY: a zeroed sigset_t is valid storage for sigemptyset, which initialises it.
+        unsafe {
+            let mut set = core::mem::zeroed();
+            libc::sigemptyset(&mut set);
+            libc::sigaddset(&mut set, signal);
+            Errno::result(libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, core::ptr::null_mut()))?;
+        }
+        Ok(Self(gettid()))
+    }
+
+    /// A thread by the number that [`Thread::number`] gave.
+    pub fn from_number(number: i32) -> Self {
+        Self(Pid::from_raw(number))
+    }
+
+    /// Its number in the system.
+    pub fn number(self) -> i32 {
+        self.0.as_raw()
+    }
+
+    /// Whether it is the calling thread.
+    pub fn is_current(self) -> bool {
+        self.0 == gettid()
+    }
+
+    /// Interrupts its receive. Async-signal-safe.
+    pub fn wake(self) {
+        let signal = SIGNAL.load(Ordering::Relaxed);
+        // SAFETY: tgkill takes numbers; a thread that is gone is an error that nobody needs.
+        unsafe { libc::syscall(libc::SYS_tgkill, getpid().as_raw(), self.0.as_raw(), signal) };
+    }
+}
+
+extern "C" fn do_nothing(_: libc::c_int) {}
+
+/// The signal, its handler installed.
+fn signal() -> Result<i32, Errno> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _guard = LOCK.lock();
+    let known = SIGNAL.load(Ordering::Relaxed);
+    if known != 0 && handler(known)? == do_nothing as *const () as usize {
+        return Ok(known);
+    }
+    // From the top: programs that use real-time signals count from the bottom.
+    let free = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(|s| handler(*s) == Ok(libc::SIG_DFL));
+    let free = free.ok_or(Errno::EBUSY)?;
+    // SAFETY: the action is fully initialised; the handler does nothing and is async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = core::mem::zeroed();
+        action.sa_sigaction = do_nothing as *const () as usize;
+        // No SA_RESTART: the receive must end.
+        Errno::result(libc::sigaction(free, &action, core::ptr::null_mut()))?;
+    }
+    SIGNAL.store(free, Ordering::Relaxed);
+    Ok(free)
+}
+
+/// The present disposition of a signal.
+fn handler(signal: i32) -> Result<libc::sighandler_t, Errno> {
+    // SAFETY: with a null new action sigaction only fills the old one, which is valid storage.
+    unsafe {
+        let mut action: libc::sigaction = core::mem::zeroed();
+        Errno::result(libc::sigaction(signal, core::ptr::null(), &mut action))?;
+        Ok(action.sa_sigaction)
+    }
+}
