@@ -1,0 +1,47 @@
+//! What differs between the two sonames because programs can see it.
+
+use crate::abi::c::common::cap::*;
+
+/// The libfuse release whose behaviour a program expects.
+#[derive(Clone, Copy, Debug)]
+pub struct Edition {
+    /// What fuse_version() returns.
+    pub version: i32,
+    /// Highest protocol minor version that INIT is answered with.
+    pub minor: u32,
+    /// Capabilities that the release knows; others are not shown to the daemon, which could not know what it asks
+    /// for by wanting all that is there.
+    pub known: u64,
+    /// Capabilities that are wanted unless the daemon says otherwise.
+    pub wanted: u64,
+    /// `max_write` before the daemon's init callback, unless the kernel takes less.
+    pub default_max_write: u32,
+    /// Whether writes may be larger than 256 pages, where the kernel's limit is higher.
+    pub large_writes: bool,
+}
+
+/// Wanted by default in every release.
+const ALWAYS_WANTED: u64 =
+    FUSE_CAP_ASYNC_READ | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR | FUSE_CAP_ATOMIC_O_TRUNC;
+
+/// 3.14.0: bits up to SETXATTR_EXT.
+#[cfg(soname = "3")]
+pub const EDITION: Edition = Edition {
+    version: 314,
+    minor: 38,
+    known: (FUSE_CAP_SETXATTR_EXT << 1) - 1,
+    wanted: ALWAYS_WANTED | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
+    default_max_write: u32::MAX,
+    large_writes: false,
+};
+
+/// 3.19.
+#[cfg(not(soname = "3"))]
+pub const EDITION: Edition = Edition {
+    version: 319,
+    minor: crate::abi::wire::KERNEL_MINOR_VERSION,
+    known: (FUSE_CAP_SECURITY_CTX << 1) - 1,
+    wanted: ALWAYS_WANTED,
+    default_max_write: u32::MAX,
+    large_writes: true,
+};

@@ -1,0 +1,58 @@
+//! The border between a session and whoever answers its requests: the C operation table, or the path-based API.
+
+use super::Token;
+use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use crate::abi::wire::{InHeader, NotifyRetrieveIn};
+use crate::decode::{Operation, Security};
+use bitflags::bitflags;
+
+bitflags! {
+    /// Which callbacks exist, as far as INIT's defaults depend on it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Provides: u32 {
+        /// write_buf.
+        const WRITE_BUF = 1 << 0;
+        /// getlk and setlk.
+        const POSIX_LOCKS = 1 << 1;
+        /// flock.
+        const FLOCK = 1 << 2;
+        /// readdir.
+        const READDIR = 1 << 3;
+        /// readdirplus.
+        const READDIRPLUS = 1 << 4;
+    }
+}
+
+/// One request on its way to the daemon.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its name until the reply.
+    pub token: Token,
+    /// Its head.
+    pub header: &'a InHeader,
+    /// What it asks for.
+    pub operation: &'a Operation<'a>,
+    /// Capabilities in force.
+    pub wants: u64,
+    /// Extensions behind the arguments.
+    pub extensions: Security<'a>,
+}
+
+/// Answers requests, from any thread, possibly after the call returned.
+pub trait Handler: Send + Sync {
+    /// Which callbacks exist.
+    fn provides(&self) -> Provides;
+
+    /// INIT: reads what the kernel offers, changes what is wanted.
+    fn init(&self, conn: &mut fuse_conn_info);
+
+    /// The end, once.
+    fn destroy(&self);
+
+    /// A request. Exactly one reply is owed, through the token.
+    fn call(&self, call: Call<'_>);
+
+    /// Data that was asked for with a retrieve notification, with the cookie given then. The token is owed a
+    /// reply-none.
+    fn retrieved(&self, token: Token, header: &InHeader, arg: &NotifyRetrieveIn, cookie: usize, data: &mut fuse_bufvec);
+}

@@ -1,0 +1,307 @@
+//! One request in flight and the protocol of its life.
+
+use super::table;
+use core::ffi::c_void;
+use core::num::NonZeroU64;
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use parking_lot::Mutex;
+
+/// Called when the request is interrupted.
+pub type Hook = Box<dyn Fn() + Send>;
+
+/// Bits of a token, and of a slot's state, below the generation.
+pub(super) const INDEX_BITS: u32 = 20;
+const INDEX_MASK: u64 = (1 << INDEX_BITS) - 1;
+
+// The low bits of a state: two for the phase, the others count pins.
+const PHASE: u64 = 0b11;
+const FREE: u64 = 0;
+const LIVE: u64 = 1;
+/// Somebody has the right to reply and is doing so.
+const REPLYING: u64 = 2;
+/// Replied to, but still pinned: whoever unpins last frees it.
+const DONE: u64 = 3;
+const ONE_PIN: u64 = 4;
+const PINS: u64 = INDEX_MASK & !PHASE;
+
+/// Name of a request in flight: the index of its slot and the slot's generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token(NonZeroU64);
+
+impl Token {
+    /// The token as a number; never 0.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+
+    /// A number that claims to be a token.
+    pub fn from_raw(raw: u64) -> Option<Self> {
+        NonZeroU64::new(raw).map(Self)
+    }
+
+    /// Index of the slot that it names.
+    pub(super) fn index(self) -> usize {
+        (self.get() & INDEX_MASK) as usize
+    }
+}
+
+/// Where a request lives. All fields may be read at any time; they mean something while a token matches.
+#[derive(Default)]
+#[repr(align(128))] // two requests never share a cache line, nor its prefetched neighbour
+pub struct Slot {
+    /// Generation, pins, phase.
+    state: AtomicU64,
+    unique: AtomicU64,
+    nodeid: AtomicU64,
+    /// Address of the session that the request came in through.
+    session: AtomicPtr<c_void>,
+    /// Address of the channel that the reply must go out through.
+    channel: AtomicPtr<c_void>,
+    userdata: AtomicPtr<c_void>,
+    /// uid, gid, pid, umask: laid out as C's `struct fuse_ctx`.
+    ctx: [AtomicU32; 4],
+    opcode: AtomicU32,
+    interrupted: AtomicBool,
+    has_hook: AtomicBool,
+    hook: Mutex<Option<Hook>>,
+    /// Own index, set once.
+    index: AtomicU32,
+}
+
+/// What a slot is filled with.
+#[expect(missing_docs, reason = "the fields are those of Slot")]
+pub struct Arrival {
+    pub unique: u64,
+    pub nodeid: u64,
+    pub opcode: u32,
+    pub ctx: [u32; 4],
+    pub session: *mut c_void,
+    pub channel: *mut c_void,
+    pub userdata: *mut c_void,
+}
+
+impl Slot {
+    pub(super) fn with_index(index: u32) -> Self {
+        Self { index: AtomicU32::new(index), ..Self::default() }
+    }
+
+    /// Fills a free slot and makes it live. The caller got it from [`take`](super::take) and is its only user.
+    #[inline]
+    pub fn arrive(&self, a: &Arrival) -> Token {
+        self.unique.store(a.unique, Relaxed);
+        self.nodeid.store(a.nodeid, Relaxed);
+        self.opcode.store(a.opcode, Relaxed);
+        self.session.store(a.session, Relaxed);
+        self.channel.store(a.channel, Relaxed);
+        self.userdata.store(a.userdata, Relaxed);
+        for (cell, value) in self.ctx.iter().zip(a.ctx) {
+            cell.store(value, Relaxed);
+        }
+        self.interrupted.store(false, Relaxed);
+        let generation = self.state.load(Relaxed) >> INDEX_BITS;
+        // Generation 0 is never live, so no token is 0.
+        let generation = (generation + 1).max(1) << INDEX_BITS;
+        // Sequentially consistent: an interrupt either sees this request, or this thread sees the interrupt.
+        self.state.swap(generation | LIVE, SeqCst);
+        let raw = generation | u64::from(self.index.load(Relaxed));
+        Token(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MAX))
+    }
+
+    /// What the slot was filled with.
+    pub(super) fn contents(&self) -> Arrival {
+        let ctx = self.ctx.each_ref().map(|cell| cell.load(Relaxed));
+        Arrival {
+            unique: self.unique(),
+            nodeid: self.nodeid.load(Relaxed),
+            opcode: self.opcode(),
+            ctx,
+            session: self.session(),
+            channel: self.channel(),
+            userdata: self.userdata(),
+        }
+    }
+
+    /// Whether `token` names the request that lives here now, not yet replied to.
+    #[inline]
+    pub fn is_live(&self, token: Token) -> bool {
+        let state = self.state.load(Acquire);
+        (state ^ token.get()) >> INDEX_BITS == 0 && state & PHASE == LIVE
+    }
+
+    /// Takes the right to reply. Only one caller ever gets it.
+    #[inline]
+    pub fn claim(&'static self, token: Token) -> Option<Claim> {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if (state ^ token.get()) >> INDEX_BITS != 0 || state & PHASE != LIVE {
+                return None;
+            }
+            match self.state.compare_exchange_weak(state, (state & !PHASE) | REPLYING, AcqRel, Relaxed) {
+                Ok(_) => return Some(Claim { slot: self }),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// Keeps the request, and with it its session, from going away, without taking the right to reply.
+    pub fn pin(&'static self, token: Token) -> Option<Pin> {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            let full = state & PINS == PINS;
+            if (state ^ token.get()) >> INDEX_BITS != 0 || state & PHASE != LIVE || full {
+                return None;
+            }
+            match self.state.compare_exchange_weak(state, state + ONE_PIN, AcqRel, Relaxed) {
+                Ok(_) => return Some(Pin { slot: self }),
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    /// The token of the request that lives here now.
+    pub fn token(&self) -> Option<Token> {
+        let state = self.state.load(Acquire);
+        if state & PHASE != LIVE {
+            return None;
+        }
+        Token::from_raw((state & !INDEX_MASK) | u64::from(self.index.load(Relaxed)))
+    }
+
+    /// Whether a reply or a pin is under way.
+    pub fn is_busy(&self) -> bool {
+        let state = self.state.load(Acquire);
+        state & PHASE == REPLYING || state & PINS != 0
+    }
+
+    /// The request's unique, resend bit included.
+    #[inline]
+    pub fn unique(&self) -> u64 {
+        self.unique.load(Relaxed)
+    }
+
+    /// The request's opcode.
+    #[inline]
+    pub fn opcode(&self) -> u32 {
+        self.opcode.load(Relaxed)
+    }
+
+    /// Address of the session.
+    #[inline]
+    pub fn session(&self) -> *mut c_void {
+        self.session.load(Relaxed)
+    }
+
+    /// Address of the channel.
+    #[inline]
+    pub fn channel(&self) -> *mut c_void {
+        self.channel.load(Relaxed)
+    }
+
+    /// The daemon's pointer of the session.
+    pub fn userdata(&self) -> *mut c_void {
+        self.userdata.load(Relaxed)
+    }
+
+    /// Who caused the request: uid, gid, pid, umask.
+    pub fn ctx(&self) -> &[AtomicU32; 4] {
+        &self.ctx
+    }
+
+    /// Whether the request was interrupted.
+    pub fn interrupted(&self) -> bool {
+        self.interrupted.load(Acquire)
+    }
+
+    /// Frees the slot if nobody pins it; otherwise the last pin will.
+    fn finish(&self) {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            let (next, free) = if state & PINS == 0 { ((state & !PHASE) | FREE, true) } else { (state | DONE, false) };
+            if free {
+                // Before the slot can be taken again: the hook belongs to this request.
+                self.drop_hook();
+            }
+            match self.state.compare_exchange_weak(state, next, AcqRel, Relaxed) {
+                Ok(_) if free => return table::give_back(self.index.load(Relaxed)),
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+    }
+
+    fn drop_hook(&self) {
+        if self.has_hook.swap(false, AcqRel) {
+            *self.hook.lock() = None;
+        }
+    }
+}
+
+/// The right to reply to one request. Dropping it ends the request.
+pub struct Claim {
+    slot: &'static Slot,
+}
+
+impl Claim {
+    /// The request's slot.
+    #[inline]
+    pub fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+}
+
+impl Drop for Claim {
+    #[inline]
+    fn drop(&mut self) {
+        // Nearly always nobody pins and nobody asked for interrupts: then nothing but this store is needed.
+        self.slot.finish();
+    }
+}
+
+/// Holds a request in place.
+pub struct Pin {
+    slot: &'static Slot,
+}
+
+impl Pin {
+    /// The request's slot.
+    pub fn slot(&self) -> &'static Slot {
+        self.slot
+    }
+
+    /// Marks the request interrupted and calls its hook, if it has one. The hook may reply.
+    pub fn interrupt(&self) {
+        let hook = self.slot.hook.lock();
+        self.slot.interrupted.store(true, Release);
+        if let Some(hook) = hook.as_ref() {
+            hook();
+        }
+    }
+
+    /// Sets the hook, or takes it away and waits for one that is running. A request that is interrupted already has
+    /// the new hook called at once.
+    pub fn set_hook(&self, hook: Option<Hook>) {
+        let mut place = self.slot.hook.lock();
+        self.slot.has_hook.store(hook.is_some(), Release);
+        *place = hook;
+        if let Some(hook) = place.as_ref().filter(|_| self.slot.interrupted()) {
+            hook();
+        }
+    }
+
+    /// Marks the request interrupted before its callback runs.
+    pub fn mark_interrupted(&self) {
+        self.slot.interrupted.store(true, Release);
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        let before = self.slot.state.fetch_sub(ONE_PIN, AcqRel);
+        if before & PINS == ONE_PIN && before & PHASE == DONE {
+            self.slot.drop_hook();
+            self.slot.state.store((before & !INDEX_MASK) | FREE, Release);
+            table::give_back(self.slot.index.load(Relaxed));
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! All slots of the process, and who may use which.
+
+use super::slot::{INDEX_BITS, Slot, Token};
+use core::cell::RefCell;
+use parking_lot::Mutex;
+use std::sync::OnceLock;
+
+/// Slots of one chunk; chunks are allocated when they are first needed and kept.
+const CHUNK: usize = 256;
+const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
+/// How many slots a thread keeps for itself, and how many move at once.
+const KEEP: usize = 64;
+const BATCH: usize = 32;
+
+static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+
+/// The slots that no thread keeps.
+struct Shared {
+    free: Vec<u32>,
+    /// Slots from this one on were never used.
+    fresh: u32,
+}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared { free: Vec::new(), fresh: 0 });
+
+/// A thread's own free slots. They go back when the thread ends.
+struct Own {
+    free: [u32; KEEP],
+    len: usize,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        SHARED.lock().free.extend(self.free.iter().take(self.len));
+    }
+}
+
+thread_local! {
+    static OWN: RefCell<Own> = const { RefCell::new(Own { free: [0; KEEP], len: 0 }) };
+}
+
+fn slot(index: usize) -> Option<&'static Slot> {
+    SLOTS.get(index / CHUNK)?.get()?.get(index % CHUNK)
+}
+
+/// The slot that a token names; whether the token still matches is for the slot to say.
+#[inline]
+pub fn find(token: Token) -> Option<&'static Slot> {
+    slot(token.index())
+}
+
+/// A free slot for a request that arrives; none when a million are in flight.
+#[inline]
+pub fn take() -> Option<&'static Slot> {
+    let index = OWN.try_with(|own| {
+        let own = &mut *own.borrow_mut();
+        if own.len == 0 {
+            refill(own);
+        }
+        own.len = own.len.checked_sub(1)?;
+        own.free.get(own.len).copied()
+    });
+    // A thread whose storage is gone (it is ending) uses the shared list.
+    let index = index.unwrap_or_else(|_| {
+        let mut own = Own { free: [0; KEEP], len: 0 };
+        refill(&mut own);
+        own.len = own.len.checked_sub(1)?;
+        own.free.get(own.len).copied()
+    })?;
+    slot(index as usize)
+}
+
+#[cold]
+fn refill(own: &mut Own) {
+    let mut shared = SHARED.lock();
+    for place in own.free.iter_mut().take(BATCH) {
+        let Some(index) = shared.free.pop().or_else(|| fresh(&mut shared)) else { break };
+        *place = index;
+        own.len += 1;
+    }
+}
+
+/// A slot that was never used, its chunk made when it is the first of it.
+fn fresh(shared: &mut Shared) -> Option<u32> {
+    let index = shared.fresh;
+    let chunk = SLOTS.get(index as usize / CHUNK)?;
+    chunk.get_or_init(|| (index..).take(CHUNK).map(Slot::with_index).collect());
+    shared.fresh += 1;
+    Some(index)
+}
+
+/// Makes a slot free for the next request.
+#[inline]
+pub(super) fn give_back(index: u32) {
+    let kept = OWN.try_with(|own| {
+        let own = &mut *own.borrow_mut();
+        if own.len == KEEP {
+            spill(own);
+        }
+        if let Some(place) = own.free.get_mut(own.len) {
+            *place = index;
+            own.len += 1;
+        }
+    });
+    if kept.is_err() {
+        SHARED.lock().free.push(index);
+    }
+}
+
+/// A thread that replies to what others receive would collect slots without end.
+#[cold]
+fn spill(own: &mut Own) {
+    own.len = KEEP - BATCH;
+    SHARED.lock().free.extend(&own.free[own.len..]);
+}
+
+/// Every slot that was ever used.
+pub fn each() -> impl Iterator<Item = &'static Slot> {
+    let used = SHARED.lock().fresh as usize;
+    (0..used).filter_map(slot)
+}
+
+/// Another request in flight with the head of the one that `token` names: a batch is answered piece by piece.
+pub fn duplicate(token: Token) -> Option<Token> {
+    let original = find(token).filter(|slot| slot.is_live(token))?;
+    Some(take()?.arrive(&original.contents()))
+}

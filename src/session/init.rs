@@ -1,0 +1,211 @@
+//! INIT: what the kernel offers, what the daemon wants, what is answered.
+
+use super::edition::{EDITION, Edition};
+use super::handler::Provides;
+use super::{Session, capabilities};
+use crate::abi::c::common::cap::*;
+use crate::abi::c::common::fuse_conn_info;
+use crate::abi::flags::InitFlags;
+use crate::abi::wire::{InitIn, InitOut, KERNEL_VERSION, MIN_MINOR_VERSION, MIN_READ_BUFFER};
+use crate::transport::Channel;
+use nix::errno::Errno;
+use std::io::IoSlice;
+use std::sync::atomic::Ordering;
+use zerocopy::IntoBytes;
+
+/// What a receive buffer holds besides a write's data.
+pub const HEADER_SIZE: usize = 4096;
+const PAGE: usize = 4096;
+/// Pages of a request from a kernel that does not offer MAX_PAGES.
+const DEFAULT_PAGES: usize = 32;
+/// Pages of a request at most, unless the system's limit says otherwise.
+const MAX_PAGES: usize = 256;
+/// Bytes of INIT's reply before 7.23.
+const COMPAT_22_INIT_OUT: usize = 24;
+
+/// The parameters before the first INIT.
+pub fn initial_conn(max_read: u32) -> fuse_conn_info {
+    fuse_conn_info {
+        max_write: EDITION.default_max_write,
+        max_readahead: u32::MAX,
+        max_read,
+        ..fuse_conn_info::default()
+    }
+}
+
+/// Bytes of a receive buffer that takes whatever may be negotiated.
+pub fn largest_buffer() -> usize {
+    largest_write() + HEADER_SIZE
+}
+
+/// The largest write that may be negotiated. The kernel caps what it is answered at a limit of its own, which the
+/// administrator can raise; to answer more than that would only waste memory.
+fn largest_write() -> usize {
+    let limit = std::fs::read_to_string("/proc/sys/fs/fuse/max_pages_limit").ok();
+    let pages = limit.and_then(|text| text.trim().parse().ok()).filter(|_| EDITION.large_writes);
+    pages.unwrap_or(MAX_PAGES).clamp(1, usize::from(u16::MAX)) * PAGE
+}
+
+impl Session {
+    /// Answers INIT.
+    pub(super) fn negotiate(&self, channel: &Channel, unique: u64, arg: &InitIn, flags2: u32) {
+        if self.config.debug {
+            log::debug!("INIT: {}.{} flags={:#x} flags2={flags2:#x}", arg.major, arg.minor, arg.flags);
+        }
+        match self.answer_init(arg, flags2) {
+            Ok(out) => {
+                // Before the reply: requests may arrive at once, on other threads.
+                self.initialised.store(arg.major == KERNEL_VERSION, Ordering::SeqCst);
+                let size = if arg.minor < 23 && arg.major == KERNEL_VERSION {
+                    COMPAT_22_INIT_OUT
+                } else {
+                    size_of::<InitOut>()
+                };
+                let bytes = out.as_bytes().get(..size).unwrap_or_default();
+                let _ = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
+            }
+            Err(errno) => {
+                let _ = self.send(channel, unique, -(errno as i32), &[]);
+            }
+        }
+    }
+
+    fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {
+        let mut conn = self.conn.lock();
+        conn.proto_major = arg.major;
+        conn.proto_minor = arg.minor;
+        let version = InitOut { major: KERNEL_VERSION, minor: EDITION.minor, ..InitOut::default() };
+        if arg.major > KERNEL_VERSION {
+            // The kernel tries again with our major version.
+            return Ok(version);
+        }
+        if arg.major < KERNEL_VERSION || arg.minor < MIN_MINOR_VERSION {
+            log::error!("unsupported protocol version: {}.{}", arg.major, arg.minor);
+            return Err(Errno::EPROTO);
+        }
+        let offer = offer(arg, flags2);
+        let page_limit =
+            if offer.contains(InitFlags::MAX_PAGES) { self.buf_size() } else { DEFAULT_PAGES * PAGE + HEADER_SIZE };
+        let buf_size = page_limit.min(self.buf_size()).max(MIN_READ_BUFFER);
+        self.agree(&mut conn, arg, offer)?;
+        let largest = u32::try_from(buf_size - HEADER_SIZE).unwrap_or(u32::MAX);
+        conn.max_write = conn.max_write.min(largest);
+        self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
+        let out = reply(&mut conn, version, arg, offer);
+        self.wants.store(conn.want_ext, Ordering::Relaxed);
+        self.flags.store(u64::from(out.flags) | u64::from(out.flags2) << 32, Ordering::Relaxed);
+        Ok(out)
+    }
+
+    /// Shows the daemon what is offered and checks what it wants.
+    fn agree(&self, conn: &mut fuse_conn_info, arg: &InitIn, offer: InitFlags) -> Result<(), Errno> {
+        let provides = self.handler.provides();
+        let capable = self.capabilities(arg, offer);
+        let default = default_wants(provides, &EDITION) & capable;
+        conn.max_readahead = conn.max_readahead.min(arg.max_readahead);
+        conn.time_gran = 1;
+        conn.capable = capable as u32;
+        conn.want = default as u32;
+        if !self.config.compat_file_info {
+            conn.capable_ext = capable;
+            conn.want_ext = default;
+        }
+        self.handler.init(conn);
+        conn.capable_ext = capable;
+        let changed = (u64::from(conn.want) ^ default) & u64::from(u32::MAX);
+        let changed_ext = if self.config.compat_file_info { 0 } else { conn.want_ext ^ default };
+        // A capability that either word turned counts as turned.
+        conn.want_ext = default ^ (changed | changed_ext);
+        conn.want = conn.want_ext as u32;
+        self.check(conn, capable)
+    }
+
+    fn check(&self, conn: &fuse_conn_info, capable: u64) -> Result<(), Errno> {
+        let unknown = conn.want_ext & !capable;
+        let fail = |line: String| {
+            log::error!("{line}");
+            self.exit_with(-(Errno::EPROTO as i32));
+            Err(Errno::EPROTO)
+        };
+        if unknown != 0 {
+            return fail(format!("init wants capabilities {unknown:#x} that the kernel does not offer"));
+        }
+        if conn.max_read != self.config.max_read {
+            let (init, option) = (conn.max_read, self.config.max_read);
+            return fail(format!("init set max_read to {init}, the mount option says {option}: they must be equal"));
+        }
+        Ok(())
+    }
+
+    /// What the daemon is told that it may want.
+    fn capabilities(&self, arg: &InitIn, offer: InitFlags) -> u64 {
+        let mut capable = capabilities::offered(offer);
+        if arg.minor >= 18 {
+            capable |= FUSE_CAP_IOCTL_DIR;
+        }
+        if arg.minor >= 38 {
+            capable |= FUSE_CAP_EXPIRE_ONLY;
+        }
+        // Not offered until it is there.
+        capable &= !FUSE_CAP_OVER_IO_URING;
+        let known = if self.config.compat_file_info { (FUSE_CAP_SETXATTR_EXT << 1) - 1 } else { EDITION.known };
+        capable & known
+    }
+}
+
+/// All flags that the kernel offers.
+fn offer(arg: &InitIn, flags2: u32) -> InitFlags {
+    let low = InitFlags::from_bits_retain(u64::from(arg.flags));
+    if low.contains(InitFlags::INIT_EXT) { low | InitFlags::from_bits_retain(u64::from(flags2) << 32) } else { low }
+}
+
+/// What is wanted unless the daemon says otherwise.
+fn default_wants(provides: Provides, edition: &Edition) -> u64 {
+    let depending = [
+        (Provides::WRITE_BUF, FUSE_CAP_SPLICE_READ),
+        (Provides::POSIX_LOCKS, FUSE_CAP_POSIX_LOCKS),
+        (Provides::FLOCK, FUSE_CAP_FLOCK_LOCKS),
+        (Provides::READDIRPLUS, FUSE_CAP_READDIRPLUS),
+        (Provides::READDIRPLUS | Provides::READDIR, FUSE_CAP_READDIRPLUS_AUTO),
+    ];
+    let given = depending.iter().filter(|(needs, _)| provides.contains(*needs));
+    given.fold(edition.wanted, |wants, (_, cap)| wants | cap)
+}
+
+/// The reply for what was agreed.
+fn reply(conn: &mut fuse_conn_info, version: InitOut, arg: &InitIn, offer: InitFlags) -> InitOut {
+    let mut flags = capabilities::wanted(conn.want_ext) | InitFlags::BIG_WRITES;
+    let mut out = version;
+    if offer.contains(InitFlags::MAX_PAGES) {
+        flags |= InitFlags::MAX_PAGES;
+        out.max_pages = (conn.max_write.max(1) - 1).div_euclid(PAGE as u32).saturating_add(1) as u16;
+    }
+    if flags.contains(InitFlags::PASSTHROUGH) {
+        // Counted with FUSE itself.
+        out.max_stack_depth = conn.max_backing_stack_depth.saturating_add(1);
+    }
+    if offer.contains(InitFlags::REQUEST_TIMEOUT) && conn.request_timeout != 0 {
+        flags |= InitFlags::REQUEST_TIMEOUT;
+        out.request_timeout = conn.request_timeout;
+    }
+    conn.max_background = conn.max_background.min(u32::from(u16::MAX));
+    conn.congestion_threshold = conn.congestion_threshold.min(conn.max_background);
+    if conn.congestion_threshold == 0 {
+        conn.congestion_threshold = conn.max_background * 3 / 4;
+    }
+    if arg.minor >= 13 {
+        out.max_background = conn.max_background as u16;
+        out.congestion_threshold = conn.congestion_threshold as u16;
+    }
+    if arg.minor >= 23 {
+        out.time_gran = conn.time_gran;
+    }
+    if offer.contains(InitFlags::INIT_EXT) {
+        flags |= InitFlags::INIT_EXT;
+        out.flags2 = (flags.bits() >> 32) as u32;
+    }
+    out.max_readahead = conn.max_readahead;
+    out.max_write = conn.max_write;
+    out.flags = flags.bits() as u32;
+    out
+}

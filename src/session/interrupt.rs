@@ -1,0 +1,82 @@
+//! Interrupts, which may arrive before the request that they mean.
+
+use super::inflight::{self, Pin, Token};
+use super::{Channel, Session};
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// An interrupt whose request is not in flight: it finished, or it was read by another thread that has not
+/// registered it yet.
+#[derive(Clone, Copy, Debug)]
+struct Early {
+    /// The interrupt's own unique, to answer it with.
+    unique: u64,
+    /// The unique of the request that it means.
+    target: u64,
+}
+
+/// Interrupts without their request.
+#[derive(Default)]
+pub struct Interrupts {
+    early: Mutex<VecDeque<Early>>,
+    /// How many there are, and one more while one is searching: what a request looks at, without the lock.
+    count: AtomicUsize,
+}
+
+impl Session {
+    /// An interrupt arrived.
+    pub(super) fn interrupt(&self, unique: u64, target: u64) {
+        if let Some(pin) = self.find_or_keep(unique, target) {
+            pin.interrupt();
+        }
+    }
+
+    /// Finds the request that is meant, or keeps the interrupt for it.
+    ///
+    /// The count is raised before the search and requests look at it after they became findable, so one of the two
+    /// sees the other; the lock is held meanwhile, so a request that looks waits for the outcome.
+    fn find_or_keep(&self, unique: u64, target: u64) -> Option<Pin> {
+        let mut early = self.interrupts.early.lock();
+        self.interrupts.count.fetch_add(1, Ordering::SeqCst);
+        let found = self.in_flight(target);
+        if found.is_some() {
+            self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
+        } else {
+            early.push_back(Early { unique, target });
+        }
+        found
+    }
+
+    fn in_flight(&self, unique: u64) -> Option<Pin> {
+        inflight::each().filter(|slot| slot.unique() == unique && slot.session() == self.address()).find_map(|slot| {
+            let pin = slot.pin(slot.token()?)?;
+            // The slot may have changed hands before it was pinned.
+            (slot.unique() == unique && slot.session() == self.address()).then_some(pin)
+        })
+    }
+
+    /// A request arrived: an interrupt may be there already. One that is not for it goes back to the kernel, which
+    /// sends it again if it still has the request.
+    #[inline]
+    pub(super) fn meet_interrupts(&self, token: Token, unique: u64, channel: &Channel) {
+        if self.interrupts.count.load(Ordering::SeqCst) != 0 {
+            self.meet_early(token, unique, channel);
+        }
+    }
+
+    #[cold]
+    fn meet_early(&self, token: Token, unique: u64, channel: &Channel) {
+        let mut early = self.interrupts.early.lock();
+        let mine = early.iter().position(|e| e.target == unique);
+        let Some(met) = early.remove(mine.unwrap_or(0)) else { return };
+        self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
+        drop(early);
+        if mine.is_none() {
+            let _ = self.send(channel, met.unique, -(Errno::EAGAIN as i32), &[]);
+        } else if let Some(pin) = inflight::find(token).and_then(|slot| slot.pin(token)) {
+            pin.mark_interrupted();
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A connection to the kernel from mount to unmount: negotiation, requests in flight, loops, exit.
+//!
+//! `process` is the middle of a request's way: it decodes a message, answers what is the session's own business
+//! (INIT, DESTROY, INTERRUPT, a retrieve's data), and passes the rest to the [`Handler`].
+#![forbid(unsafe_code)]
+
+mod capabilities;
+mod edition;
+mod exit;
+mod handler;
+pub mod inflight;
+mod init;
+mod interrupt;
+mod notify;
+mod pool;
+mod process;
+mod single;
+mod teardown;
+
+pub use edition::{EDITION, Edition};
+pub use handler::{Call, Handler, Provides};
+pub use inflight::Token;
+pub use pool::PoolConfig;
+pub use process::memory_buffer;
+
+use crate::abi::c::common::fuse_conn_info;
+use crate::encode;
+use crate::mount::{self, Mount};
+use crate::transport::Channel;
+use core::ffi::c_void;
+use exit::Exit;
+use interrupt::Interrupts;
+use nix::errno::Errno;
+use notify::Retrieves;
+use parking_lot::Mutex;
+use std::io::IoSlice;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use zerocopy::IntoBytes;
+
+/// What a session is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Show every request and reply.
+    pub debug: bool,
+    /// Only the mount's owner and root may use the file system (`allow_root`).
+    pub deny_others: bool,
+    /// The mount option of that name, which INIT must agree with; 0 when there is none.
+    pub max_read: u32,
+    /// The program's `struct fuse_file_info` ends after 40 bytes: it was built before 3.17.
+    pub compat_file_info: bool,
+    /// The daemon's pointer, passed to callbacks.
+    pub userdata: usize,
+}
+
+/// A session.
+pub struct Session {
+    config: Config,
+    handler: Box<dyn Handler>,
+    /// The parameters as the last INIT left them.
+    conn: Mutex<fuse_conn_info>,
+    /// INIT's flags in force, read on the request path.
+    flags: AtomicU64,
+    /// Capabilities in force.
+    wants: AtomicU64,
+    /// INIT was answered, and no DESTROY came since.
+    initialised: AtomicBool,
+    /// Bytes that a receive buffer needs.
+    buf_size: AtomicUsize,
+    /// Where the session's fd is.
+    channel: OnceLock<Channel>,
+    /// Further channels of the connection. One that is no longer used is kept for the next worker: closing it would
+    /// abort the requests that were read from it and are not answered yet.
+    clones: Mutex<Vec<Arc<Channel>>>,
+    mount_options: mount::Options,
+    mount: Mutex<Option<Mount>>,
+    interrupts: Interrupts,
+    retrieves: Retrieves,
+    exit: Exit,
+    /// Who may use the file system besides root, under `allow_root`.
+    owner: u32,
+}
+
+impl Session {
+    /// A session that is not connected yet.
+    pub fn new(config: Config, handler: Box<dyn Handler>, mount_options: mount::Options) -> Self {
+        let conn = init::initial_conn(config.max_read);
+        Self {
+            config,
+            mount_options,
+            handler,
+            buf_size: AtomicUsize::new(init::largest_buffer()),
+            conn: Mutex::new(conn),
+            flags: AtomicU64::new(0),
+            wants: AtomicU64::new(0),
+            initialised: AtomicBool::new(false),
+            channel: OnceLock::new(),
+            clones: Mutex::new(Vec::new()),
+            mount: Mutex::new(None),
+            interrupts: Interrupts::default(),
+            retrieves: Retrieves::default(),
+            exit: Exit::default(),
+            owner: nix::unistd::getuid().as_raw(),
+        }
+    }
+
+    /// What the session was made with.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The daemon's pointer.
+    pub fn userdata(&self) -> *mut c_void {
+        core::ptr::with_exposed_provenance_mut(self.config.userdata)
+    }
+
+    /// Connects the session. Only the first channel is taken; a second is EBUSY.
+    pub fn connect(&self, channel: Channel) -> Result<(), Errno> {
+        self.channel.set(channel).map_err(|_| Errno::EBUSY)
+    }
+
+    /// The session's channel, once it is connected.
+    #[inline]
+    pub fn channel(&self) -> Result<&Channel, Errno> {
+        self.channel.get().ok_or(Errno::ENOTCONN)
+    }
+
+    /// The fd's number; none before it is connected and after the unmount.
+    pub fn raw_fd(&self) -> Option<RawFd> {
+        self.channel.get().filter(|c| !c.is_retired()).map(Channel::raw_fd)
+    }
+
+    /// Bytes that a receive buffer needs. It only shrinks, when INIT is answered.
+    pub fn buf_size(&self) -> usize {
+        self.buf_size.load(Ordering::Relaxed)
+    }
+
+    /// The address by which requests in flight name their session.
+    fn address(&self) -> *mut c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// Sends a reply, and logs a failure as its kind deserves: ENOENT means that the request was interrupted and is
+    /// no longer waited for, and after the end nothing is surprising.
+    #[inline]
+    pub fn send(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        let payload = parts.iter().map(|p| p.len()).sum();
+        let head = encode::head(unique, error, payload)?;
+        if self.config.debug {
+            log::debug!("   unique: {unique}, error: {error} ({}), outsize: {}", Errno::from_raw(-error), head.len);
+        }
+        let head = IoSlice::new(head.as_bytes());
+        let sent = match parts {
+            [] => channel.send(&[head]),
+            [one] => channel.send(&[head, *one]),
+            [one, two] => channel.send(&[head, *one, *two]),
+            many => channel.send(&[&[head], many].concat()),
+        };
+        sent.inspect_err(|&errno| {
+            if errno != Errno::ENOENT && !self.exited() {
+                log::error!("writing device: {}", errno.desc());
+            }
+        })
+    }
+}

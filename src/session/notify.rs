@@ -1,0 +1,60 @@
+//! Notifications, and the data that retrieve notifications ask for.
+
+use super::Session;
+use crate::encode::Notification;
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io::IoSlice;
+
+/// Retrieve notifications whose data has not arrived: number of the notification -> the daemon's cookie.
+#[derive(Default)]
+pub struct Retrieves {
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    last: u64,
+    cookies: HashMap<u64, usize>,
+}
+
+impl Session {
+    /// Sends a notification, `payload` behind its fixed part. Errors are the kernel's, and not logged: ENOENT says
+    /// no more than that the kernel does not cache what it is told of.
+    pub fn notify(&self, notification: &Notification, payload: &[IoSlice<'_>]) -> Result<(), Errno> {
+        let channel = self.channel()?;
+        let fixed = notification.as_bytes();
+        let length = fixed.len() + payload.iter().map(|p| p.len()).sum::<usize>();
+        let head = crate::encode::head(0, notification.code(), length)?;
+        if self.config.debug {
+            log::debug!("NOTIFY: code={} length={}", notification.code(), head.len);
+        }
+        let parts = [IoSlice::new(zerocopy::IntoBytes::as_bytes(&head)), IoSlice::new(fixed)];
+        channel.send(&[&parts, payload].concat())
+    }
+
+    /// Registers a retrieve notification and returns its number.
+    pub fn await_retrieve(&self, cookie: usize) -> u64 {
+        let mut waiting = self.retrieves.waiting.lock();
+        waiting.last += 1;
+        let number = waiting.last;
+        waiting.cookies.insert(number, cookie);
+        number
+    }
+
+    /// The cookie of a retrieve notification, once: its data arrived, or it could not be sent.
+    pub fn take_retrieve(&self, number: u64) -> Option<usize> {
+        self.retrieves.waiting.lock().cookies.remove(&number)
+    }
+
+    /// The protocol's minor version in force, 0 before INIT.
+    pub fn proto_minor(&self) -> u32 {
+        self.conn.lock().proto_minor
+    }
+
+    /// Capabilities that the kernel offered.
+    pub fn capable(&self) -> u64 {
+        self.conn.lock().capable_ext
+    }
+}

@@ -1,0 +1,148 @@
+//! One message's way through the session.
+
+use super::handler::Call;
+use super::inflight::{self, Arrival, Token};
+use super::{Channel, Session};
+use crate::abi::c::common::{fuse_buf, fuse_bufvec};
+use crate::abi::flags::InitFlags;
+use crate::abi::opcode::{Opcode, Reply};
+use crate::abi::wire::InHeader;
+use crate::decode::{self, Dialect, Fault, Operation, Request};
+use nix::errno::Errno;
+use std::sync::atomic::Ordering;
+
+impl Session {
+    /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
+    pub fn process(&self, channel: &Channel, message: &[u8]) {
+        match decode::request(message, self.dialect()) {
+            Ok(request) => self.serve(channel, &request),
+            Err(Fault::Unreadable) => {
+                log::error!("message of {} bytes is shorter than a request's head", message.len())
+            }
+            Err(Fault::Refused { header, errno, reply }) => self.refuse(channel, &header, errno, reply),
+        }
+    }
+
+    #[inline]
+    fn dialect(&self) -> Dialect {
+        let flags = InitFlags::from_bits_retain(self.flags.load(Ordering::Relaxed));
+        Dialect { setxattr_ext: flags.contains(InitFlags::SETXATTR_EXT) }
+    }
+
+    #[inline]
+    fn serve(&self, channel: &Channel, request: &Request<'_>) {
+        let header = &request.header;
+        if self.config.debug {
+            let (unique, nodeid, name) = (header.unique, header.nodeid, request.opcode.name());
+            let (len, pid) = (header.len, header.pid);
+            log::debug!(
+                "unique: {unique}, opcode: {name} ({}), nodeid: {nodeid}, insize: {len}, pid: {pid}",
+                header.opcode
+            );
+        }
+        if let Err(errno) = self.admit(request) {
+            if request.opcode.reply() == Reply::Needed {
+                let _ = self.send(channel, header.unique, -(errno as i32), &[]);
+            }
+            return;
+        }
+        match &request.operation {
+            Operation::Init { arg, flags2 } => self.negotiate(channel, header.unique, arg, *flags2),
+            Operation::Destroy => {
+                self.end();
+                let _ = self.send(channel, header.unique, 0, &[]);
+            }
+            Operation::Interrupt { unique } => self.interrupt(header.unique, *unique),
+            Operation::NotifyReply { .. } => self.retrieved(channel, request),
+            operation => {
+                let Some(token) = self.arrive(channel, request) else { return };
+                self.meet_interrupts(token, header.unique, channel);
+                let wants = self.wants.load(Ordering::Relaxed);
+                self.handler.call(Call { token, header, operation, wants, extensions: request.extensions });
+            }
+        }
+    }
+
+    /// Whether the request may be served: before INIT only INIT is, and `allow_root` keeps other users out of what
+    /// was not opened for them.
+    #[inline]
+    fn admit(&self, request: &Request<'_>) -> Result<(), Errno> {
+        use Opcode::*;
+        if !self.initialised.load(Ordering::Acquire) && !matches!(request.opcode, Init | CuseInit) {
+            return Err(Errno::EIO);
+        }
+        let uid = request.header.uid;
+        if !self.config.deny_others || uid == 0 || uid == self.owner {
+            return Ok(());
+        }
+        match request.opcode {
+            Init | Read | Write | Fsync | Release | Readdir | Fsyncdir | Releasedir | NotifyReply | Readdirplus
+            | Forget | BatchForget | Interrupt | Destroy => Ok(()),
+            _ => Err(Errno::EACCES),
+        }
+    }
+
+    /// Puts a request in flight.
+    #[inline]
+    fn arrive(&self, channel: &Channel, request: &Request<'_>) -> Option<Token> {
+        let Some(slot) = inflight::take() else {
+            self.refuse(channel, &request.header, Errno::ENOMEM, request.opcode.reply() == Reply::Needed);
+            return None;
+        };
+        let InHeader { unique, nodeid, opcode, uid, gid, pid, .. } = request.header;
+        Some(slot.arrive(&Arrival {
+            unique,
+            nodeid,
+            opcode,
+            ctx: [uid, gid, pid, umask(&request.operation)],
+            session: self.address(),
+            channel: core::ptr::from_ref(channel).cast_mut().cast(),
+            userdata: self.userdata(),
+        }))
+    }
+
+    /// Data of a retrieve notification. Its unique is the notification's number.
+    fn retrieved(&self, channel: &Channel, request: &Request<'_>) {
+        let Operation::NotifyReply { arg, data } = &request.operation else { return };
+        let Some(cookie) = self.take_retrieve(request.header.unique) else {
+            log::warn!("data arrived for notification {}, which nobody waits for", request.header.unique);
+            return;
+        };
+        let Some(token) = self.arrive(channel, request) else { return };
+        self.handler.retrieved(token, &request.header, arg, cookie, &mut memory_buffer(data));
+    }
+
+    #[cold]
+    fn refuse(&self, channel: &Channel, header: &InHeader, errno: Errno, reply: bool) {
+        let name = Opcode::from_wire(header.opcode).map_or("unknown opcode", Opcode::name);
+        let InHeader { opcode, unique, len, .. } = *header;
+        log::warn!("{name} ({opcode}), unique {unique}, of {len} bytes is refused: {}", errno.desc());
+        if reply {
+            let _ = self.send(channel, unique, -(errno as i32), &[]);
+        }
+    }
+}
+
+/// The umask, in the operations that carry one.
+#[inline]
+fn umask(operation: &Operation<'_>) -> u32 {
+    match operation {
+        Operation::Mknod { umask, .. } | Operation::Mkdir { umask, .. } => *umask,
+        Operation::Create { arg, .. } | Operation::Tmpfile(arg) => arg.umask,
+        _ => 0,
+    }
+}
+
+/// A buffer vector with one buffer, the data in memory.
+pub fn memory_buffer(data: &[u8]) -> fuse_bufvec {
+    let buf = fuse_buf {
+        size: data.len(),
+        flags: 0,
+        mem: data.as_ptr().cast_mut().cast(),
+        fd: -1,
+        pos: 0,
+        #[cfg(not(soname = "3"))]
+        mem_size: 0,
+    };
+    fuse_bufvec { count: 1, idx: 0, off: 0, buf: [buf] }
+}

@@ -1,0 +1,73 @@
+//! The single-threaded loop.
+
+use super::Session;
+use crate::transport::{Channel, wake::Thread};
+use nix::errno::Errno;
+
+impl Session {
+    /// Receives one message into `buf` on behalf of `thread`.
+    ///
+    /// 0 means that the session has ended, by an exit or by an unmount; the latter asks for the exit.
+    pub(super) fn receive(&self, channel: &Channel, buf: &mut [u8]) -> Result<usize, Errno> {
+        loop {
+            match channel.recv(buf) {
+                Ok(_) if self.exited() => return Ok(0),
+                Ok(0) => {
+                    // What a custom channel says when its other end is gone.
+                    self.exit();
+                    return Ok(0);
+                }
+                Ok(n) => return Ok(n),
+                _ if self.exited() => return Ok(0),
+                // The request was interrupted before it could be read: there are others.
+                Err(Errno::ENOENT) => {}
+                Err(Errno::ENODEV) => {
+                    self.exit();
+                    return Ok(0);
+                }
+                Err(errno) => {
+                    if !matches!(errno, Errno::EINTR | Errno::EAGAIN) {
+                        log::error!("reading device: {}", errno.desc());
+                    }
+                    return Err(errno);
+                }
+            }
+        }
+    }
+
+    /// Receives one message for a loop of the daemon's own.
+    pub fn receive_one(&self, buf: &mut [u8]) -> Result<usize, Errno> {
+        self.receive(self.channel()?, buf)
+    }
+
+    /// Serves requests on the calling thread until the session ends. Returns what the exit said: 0, or the number of
+    /// the signal that asked for it.
+    pub fn run(&self) -> Result<i32, Errno> {
+        let channel = self.channel()?;
+        let thread = Thread::current()?;
+        let mut buf = vec![0; self.buf_size()];
+        let outcome = loop {
+            let Some(receiving) = self.receiving(thread) else { break Ok(()) };
+            let received = self.receive(channel, &mut buf);
+            drop(receiving);
+            match received {
+                Ok(0) => break Ok(()),
+                Ok(n) => self.process(channel, buf.get(..n).unwrap_or_default()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => break Err(errno),
+            }
+        };
+        self.finish_loop(outcome)
+    }
+
+    /// What a loop returns, the session made ready for another one.
+    pub(super) fn finish_loop(&self, outcome: Result<(), Errno>) -> Result<i32, Errno> {
+        let status = self.exit_status();
+        self.reset();
+        match outcome {
+            _ if status < 0 => Err(Errno::from_raw(-status)),
+            Ok(()) => Ok(status),
+            Err(errno) => Err(errno),
+        }
+    }
+}
