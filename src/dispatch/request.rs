@@ -1,0 +1,106 @@
+//! What a `fuse_req_t` leads to.
+
+use crate::abi::c::lowlevel::fuse_req_t;
+use crate::session::Session;
+use crate::session::inflight::{self, Claim, Slot, Token};
+use crate::transport::Channel;
+use nix::errno::Errno;
+use std::io::IoSlice;
+use zerocopy::{Immutable, IntoBytes};
+
+/// A token as C carries it.
+#[inline]
+pub fn to_c(token: Token) -> fuse_req_t {
+    core::ptr::without_provenance_mut(token.get() as usize)
+}
+
+/// The request in flight that a handle from C names. A stale handle, one that was replied to already or whose
+/// session is gone, is logged with `function`'s name and gives none.
+#[inline]
+pub fn find(req: fuse_req_t, function: &str) -> Option<(&'static Slot, Token)> {
+    let token = Token::from_raw(req.addr() as u64);
+    let found = token.and_then(|token| Some((inflight::find(token)?, token)));
+    let live = found.filter(|(slot, token)| slot.is_live(*token));
+    if live.is_none() {
+        stale(req, function);
+    }
+    live
+}
+
+#[cold]
+fn stale(req: fuse_req_t, function: &str) {
+    log::error!("{function}: request {req:p} is not in flight: it was replied to already, or its session is gone");
+}
+
+/// A request that the caller, and nobody else, has the right to reply to. Dropped unanswered, it ends without a
+/// reply.
+pub struct Pending {
+    claim: Claim,
+}
+
+impl Pending {
+    /// Takes the right to reply to the request that `req` names; none, and a log line, when it is gone.
+    #[inline]
+    pub fn claim(req: fuse_req_t, function: &str) -> Option<Self> {
+        let token = Token::from_raw(req.addr() as u64);
+        let claim = token.and_then(|token| inflight::find(token)?.claim(token));
+        if claim.is_none() {
+            stale(req, function);
+        }
+        claim.map(|claim| Self { claim })
+    }
+
+    /// The request's slot.
+    #[inline]
+    pub fn slot(&self) -> &'static Slot {
+        self.claim.slot()
+    }
+
+    /// The session that it came in through.
+    #[inline]
+    pub fn session(&self) -> &Session {
+        // SAFETY: the address is that of a Session: `arrive` stored it. The session waits for claims before it goes
+        // away (`Session::destroy`), and this borrow ends with the claim.
+        unsafe { &*self.slot().session().cast::<Session>() }
+    }
+
+    #[inline]
+    fn channel(&self) -> &Channel {
+        // SAFETY: the address is that of a Channel: `arrive` stored it. Channels are owned by the session and live as
+        // long as it does; see `session`.
+        unsafe { &*self.slot().channel().cast::<Channel>() }
+    }
+
+    /// Replies with `parts` as the payload, which goes out as one message. `error` is 0 or a negative errno.
+    #[inline]
+    pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        self.session().send(self.channel(), self.slot().unique(), error, parts)
+    }
+
+    /// Replies with one struct.
+    #[inline]
+    pub fn reply_with<T: IntoBytes + Immutable>(self, value: &T) -> Result<(), Errno> {
+        self.reply(0, &[IoSlice::new(value.as_bytes())])
+    }
+
+    /// Replies with an errno.
+    #[inline]
+    pub fn reply_error(self, errno: Errno) -> Result<(), Errno> {
+        self.reply(-(errno as i32), &[])
+    }
+
+    /// Ends a request that is owed no reply.
+    #[inline]
+    pub fn finish(self) {}
+}
+
+/// Answers in the daemon's place: with an errno, or by ending a request that is owed no reply.
+#[cold]
+pub fn refuse(req: fuse_req_t, errno: Option<Errno>) {
+    let Some(pending) = Pending::claim(req, "refuse") else { return };
+    match errno {
+        // A failure is logged where the reply is sent.
+        Some(errno) => _ = pending.reply_error(errno),
+        None => pending.finish(),
+    }
+}

@@ -1,0 +1,91 @@
+//! The daemon's operations.
+
+use super::call;
+use super::request::to_c;
+use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use crate::abi::c::lowlevel::fuse_lowlevel_ops;
+use crate::abi::wire::{InHeader, NotifyRetrieveIn};
+use crate::session::{Call, Handler, Provides, Token};
+use core::ffi::c_void;
+
+/// `struct fuse_lowlevel_ops` and the pointer that goes with it.
+pub struct CTable {
+    ops: fuse_lowlevel_ops,
+    userdata: *mut c_void,
+}
+
+// SAFETY: the callbacks and the userdata are the daemon's, which by the C interface's contract may be called from
+// every thread of the session's loops.
+unsafe impl Send for CTable {}
+// SAFETY: as above.
+unsafe impl Sync for CTable {}
+
+impl CTable {
+    /// Copies `op_size` bytes of the daemon's table: members that its headers did not know yet are absent, those
+    /// that this library does not know are ignored, with a log line.
+    ///
+    /// # Safety
+    /// `ops` points to `op_size` readable bytes, which are the beginning of a `struct fuse_lowlevel_ops`, or is null.
+    pub unsafe fn new(ops: *const fuse_lowlevel_ops, op_size: usize, userdata: *mut c_void) -> Self {
+        let mut table = fuse_lowlevel_ops::default();
+        if op_size > size_of::<fuse_lowlevel_ops>() {
+            log::warn!("the program's operations are newer than the library ({op_size} bytes): the last do not work");
+        }
+        if !ops.is_null() {
+            let known = op_size.min(size_of::<fuse_lowlevel_ops>());
+            // SAFETY: the caller vouches for the source; the target is as large as `known` at least, and every bit
+            // pattern that C leaves in a function pointer member is one that it can be called through, or null.
+            unsafe { core::ptr::copy_nonoverlapping(ops.cast::<u8>(), (&raw mut table).cast::<u8>(), known) };
+        }
+        Self { ops: table, userdata }
+    }
+}
+
+impl Handler for CTable {
+    fn provides(&self) -> Provides {
+        let ops = &self.ops;
+        let mut provides = Provides::empty();
+        provides.set(Provides::WRITE_BUF, ops.write_buf.is_some());
+        provides.set(Provides::POSIX_LOCKS, ops.getlk.is_some() && ops.setlk.is_some());
+        provides.set(Provides::FLOCK, ops.flock.is_some());
+        provides.set(Provides::READDIR, ops.readdir.is_some());
+        provides.set(Provides::READDIRPLUS, ops.readdirplus.is_some());
+        provides
+    }
+
+    fn init(&self, conn: &mut fuse_conn_info) {
+        if let Some(init) = self.ops.init {
+            // SAFETY: the daemon's callback, called as its contract says; conn outlives the call.
+            unsafe { init(self.userdata, conn) };
+        }
+    }
+
+    fn destroy(&self) {
+        if let Some(destroy) = self.ops.destroy {
+            // SAFETY: the daemon's callback, called as its contract says.
+            unsafe { destroy(self.userdata) };
+        }
+    }
+
+    #[inline]
+    fn call(&self, call: Call<'_>) {
+        call::dispatch(&self.ops, &call);
+    }
+
+    fn retrieved(
+        &self,
+        token: Token,
+        header: &InHeader,
+        arg: &NotifyRetrieveIn,
+        cookie: usize,
+        data: &mut fuse_bufvec,
+    ) {
+        let req = to_c(token);
+        let cookie = core::ptr::with_exposed_provenance_mut(cookie);
+        match self.ops.retrieve_reply {
+            // SAFETY: the daemon's callback, called as its contract says; data outlives the call.
+            Some(retrieve_reply) => unsafe { retrieve_reply(req, cookie, header.nodeid, arg.offset as i64, data) },
+            None => super::request::refuse(req, None),
+        }
+    }
+}
