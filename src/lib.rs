@@ -11,5 +11,10 @@ compile_error!("fusewire is for 64-bit Linux");
 
 pub mod abi;
 pub mod capi;
+pub mod decode;
+pub mod dispatch;
+pub mod encode;
 pub mod mount;
+pub mod opt;
+pub mod session;
 pub mod transport;

@@ -43,7 +43,9 @@ unsafe extern "C" fn log_with_va_list(level: fuse_log_level, fmt: *const c_char,
         return;
     }
     // SAFETY: LOG_FUNC holds nothing but null and functions of this type, from fuse_set_log_func().
-    let func = unsafe { core::mem::transmute::<*mut c_void, unsafe extern "C" fn(fuse_log_level, *const c_char, va_list)>(raw) };
+    let func = unsafe {
+        core::mem::transmute::<*mut c_void, unsafe extern "C" fn(fuse_log_level, *const c_char, va_list)>(raw)
+    };
     // SAFETY: as above, and the function takes what vprintf(3) takes.
     unsafe { func(level, fmt, ap) };
 }

@@ -34,4 +34,6 @@ macro_rules! symver {
 pub mod cmdline;
 pub mod common;
 pub mod log;
+pub mod lowlevel;
 pub mod opt;
+mod result;

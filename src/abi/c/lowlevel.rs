@@ -59,12 +59,14 @@ pub struct fuse_forget_data {
 
 /// I/O functions of a session that does not talk to /dev/fuse, see fuse_session_custom_io().
 #[repr(C)]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct fuse_custom_io {
     /// Sends one whole reply. Required.
-    pub writev: Option<unsafe extern "C" fn(fd: c_int, iov: *mut iovec, count: c_int, userdata: *mut c_void) -> ssize_t>,
+    pub writev:
+        Option<unsafe extern "C" fn(fd: c_int, iov: *mut iovec, count: c_int, userdata: *mut c_void) -> ssize_t>,
     /// Receives one whole request. Required.
-    pub read: Option<unsafe extern "C" fn(fd: c_int, buf: *mut c_void, buf_len: usize, userdata: *mut c_void) -> ssize_t>,
+    pub read:
+        Option<unsafe extern "C" fn(fd: c_int, buf: *mut c_void, buf_len: usize, userdata: *mut c_void) -> ssize_t>,
     /// Receives a request into a pipe. May be NULL.
     pub splice_receive: Option<
         unsafe extern "C" fn(

@@ -33,9 +33,8 @@ pub struct fuse_args {
 
 /// Called by fuse_opt_parse() for an option that no template stores. Returns -1 on error, 0 to discard the
 /// argument, 1 to keep it in the output.
-pub type fuse_opt_proc_t = Option<
-    unsafe extern "C" fn(data: *mut c_void, arg: *const c_char, key: c_int, outargs: *mut fuse_args) -> c_int,
->;
+pub type fuse_opt_proc_t =
+    Option<unsafe extern "C" fn(data: *mut c_void, arg: *const c_char, key: c_int, outargs: *mut fuse_args) -> c_int>;
 
 /// Key of an option that no template matched.
 pub const FUSE_OPT_KEY_OPT: c_int = -1;

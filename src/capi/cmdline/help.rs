@@ -25,8 +25,7 @@ const MOUNT: &CStr = c"    -o allow_other          let every user in, not just t
     -o auto_unmount         unmount when the daemon is gone, whatever ended it";
 
 #[cfg(not(soname = "3"))]
-const SESSION: &CStr =
-    c"    -o io_uring             exchange requests over io_uring where the kernel can
+const SESSION: &CStr = c"    -o io_uring             exchange requests over io_uring where the kernel can
     -o io_uring_q_depth=N   requests in flight for each ring";
 
 /// Prints to stdout, one per line, the options that fuse_parse_cmdline() takes. Since libfuse 3.0.
@@ -50,9 +49,7 @@ symver!(fuse_lowlevel_help, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_lowlevel_version() {
     log::install();
-    if let Ok(line) = CString::new(format!(
-        "FUSE kernel protocol: {KERNEL_VERSION}.{KERNEL_MINOR_VERSION}"
-    )) {
+    if let Ok(line) = CString::new(format!("FUSE kernel protocol: {KERNEL_VERSION}.{KERNEL_MINOR_VERSION}")) {
         print(&line);
     }
     // fusermount3 writes past C's buffer: what is in there comes first.

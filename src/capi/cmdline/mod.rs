@@ -27,10 +27,7 @@ use std::ffi::CStr;
 /// # Safety
 /// Pointers as above, to memory that nothing else uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_parse_cmdline_312(
-    args: *mut fuse_args,
-    opts: *mut fuse_cmdline_opts,
-) -> c_int {
+pub unsafe extern "C" fn fuse_parse_cmdline_312(args: *mut fuse_args, opts: *mut fuse_cmdline_opts) -> c_int {
     log::install();
     // SAFETY: by contract.
     let (result, parsed) = unsafe { parse(args) };
@@ -47,10 +44,7 @@ symver!(fuse_parse_cmdline_312 as fuse_parse_cmdline @@ "FUSE_3.12");
 /// # Safety
 /// `opts` has at least 40 bytes; otherwise as fuse_parse_cmdline_312().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_parse_cmdline_30(
-    args: *mut fuse_args,
-    opts: *mut fuse_cmdline_opts,
-) -> c_int {
+pub unsafe extern "C" fn fuse_parse_cmdline_30(args: *mut fuse_args, opts: *mut fuse_cmdline_opts) -> c_int {
     log::install();
     // SAFETY: by contract.
     let (result, parsed) = unsafe { parse(args) };
@@ -63,11 +57,7 @@ pub unsafe extern "C" fn fuse_parse_cmdline_30(
     // SAFETY: the program's struct is a prefix of ours, which has no padding there.
     unsafe {
         store(&parsed, whole.as_mut_ptr());
-        core::ptr::copy_nonoverlapping(
-            whole.as_ptr().cast::<u8>(),
-            opts.cast(),
-            CMDLINE_OPTS_COMPAT_SIZE,
-        );
+        core::ptr::copy_nonoverlapping(whole.as_ptr().cast::<u8>(), opts.cast(), CMDLINE_OPTS_COMPAT_SIZE);
     }
     result
 }
@@ -90,28 +80,18 @@ unsafe fn parse(args: *mut fuse_args) -> (c_int, Parsed) {
         // SAFETY: by contract, and the list was not empty, so that it is there.
         unsafe { args::write_back(args, &list) }
     });
-    let mountpoint = opts
-        .mountpoint
-        .as_deref()
-        .map_or(Ok(core::ptr::null_mut()), duplicate);
+    let mountpoint = opts.mountpoint.as_deref().map_or(Ok(core::ptr::null_mut()), duplicate);
     let mountpoint = mountpoint.unwrap_or_else(|errno| {
         result = Err(errno);
         core::ptr::null_mut()
     });
-    (
-        if result.is_ok() { 0 } else { -1 },
-        Parsed { opts, mountpoint },
-    )
+    (if result.is_ok() { 0 } else { -1 }, Parsed { opts, mountpoint })
 }
 
 fn duplicate(path: &CStr) -> crate::opt::Result<*mut c_char> {
     // SAFETY: a NUL-terminated string.
     let copy = unsafe { libc::strdup(path.as_ptr()) };
-    if copy.is_null() {
-        Err(args::out_of_memory())
-    } else {
-        Ok(copy)
-    }
+    if copy.is_null() { Err(args::out_of_memory()) } else { Ok(copy) }
 }
 
 /// Writes the struct that C sees. Its padding becomes 0: what was on our stack is nobody's business.
@@ -142,24 +122,15 @@ mod tests {
     use super::*;
 
     fn list(argv: &mut [*mut c_char]) -> fuse_args {
-        fuse_args {
-            argc: argv.len() as c_int,
-            argv: argv.as_mut_ptr(),
-            allocated: 0,
-        }
+        fuse_args { argc: argv.len() as c_int, argv: argv.as_mut_ptr(), allocated: 0 }
     }
 
     #[test]
     fn the_old_struct_is_not_written_past_its_end() {
-        let mut argv = [
-            c"p".as_ptr().cast_mut(),
-            c"-omax_threads=3,max_idle_threads=2".as_ptr().cast_mut(),
-        ];
+        let mut argv = [c"p".as_ptr().cast_mut(), c"-omax_threads=3,max_idle_threads=2".as_ptr().cast_mut()];
         let mut args = list(&mut argv);
         let mut bytes = [0xa5u8; size_of::<fuse_cmdline_opts>() + 8];
-        let room = bytes
-            .as_mut_ptr()
-            .wrapping_add(bytes.as_ptr().align_offset(8));
+        let room = bytes.as_mut_ptr().wrapping_add(bytes.as_ptr().align_offset(8));
         // SAFETY: the room is aligned and large enough.
         unsafe {
             assert_eq!(fuse_parse_cmdline_30(&mut args, room.cast()), 0);
@@ -171,8 +142,7 @@ mod tests {
 
     #[test]
     fn after_an_error_the_mountpoint_is_the_callers_to_free() {
-        let mut argv =
-            [c"p".as_ptr(), c"/".as_ptr(), c"/tmp".as_ptr()].map(<*const c_char>::cast_mut);
+        let mut argv = [c"p".as_ptr(), c"/".as_ptr(), c"/tmp".as_ptr()].map(<*const c_char>::cast_mut);
         let mut args = list(&mut argv);
         let mut opts = MaybeUninit::<fuse_cmdline_opts>::uninit();
         // SAFETY: the list has three strings; the function sets the options.

@@ -43,18 +43,12 @@ const SPECS: [Spec<'static, Opt>; 26] = [
     spec(c"max_write=%u", Opt::Number(|o| &mut o.max_write)),
     spec(c"max_readahead=%u", Opt::Number(|o| &mut o.max_readahead)),
     spec(c"max_background=%u", Opt::Number(|o| &mut o.max_background)),
-    spec(
-        c"congestion_threshold=%u",
-        Opt::Number(|o| &mut o.congestion_threshold),
-    ),
+    spec(c"congestion_threshold=%u", Opt::Number(|o| &mut o.congestion_threshold)),
     spec(c"time_gran=%u", Opt::Number(|o| &mut o.time_gran)),
     spec(c"async_read", Opt::Enable(FUSE_CAP_ASYNC_READ)),
     spec(c"sync_read", Opt::Disable(FUSE_CAP_ASYNC_READ)),
     spec(c"atomic_o_trunc", Opt::AtomicTruncation),
-    spec(
-        c"no_remote_lock",
-        Opt::Disable(FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS),
-    ),
+    spec(c"no_remote_lock", Opt::Disable(FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS)),
     spec(c"no_remote_flock", Opt::Disable(FUSE_CAP_FLOCK_LOCKS)),
     spec(c"no_remote_posix_lock", Opt::Disable(FUSE_CAP_POSIX_LOCKS)),
     spec(c"splice_write", Opt::Enable(FUSE_CAP_SPLICE_WRITE)),
@@ -64,38 +58,14 @@ const SPECS: [Spec<'static, Opt>; 26] = [
     spec(c"splice_read", Opt::Enable(FUSE_CAP_SPLICE_READ)),
     spec(c"no_splice_read", Opt::Disable(FUSE_CAP_SPLICE_READ)),
     spec(c"auto_inval_data", Opt::Enable(FUSE_CAP_AUTO_INVAL_DATA)),
-    spec(
-        c"no_auto_inval_data",
-        Opt::Disable(FUSE_CAP_AUTO_INVAL_DATA),
-    ),
-    spec(
-        c"readdirplus=no",
-        Opt::Readdirplus {
-            allow: 0,
-            refuse: FUSE_CAP_READDIRPLUS,
-        },
-    ),
-    spec(
-        c"readdirplus=yes",
-        Opt::Readdirplus {
-            allow: FUSE_CAP_READDIRPLUS,
-            refuse: FUSE_CAP_READDIRPLUS_AUTO,
-        },
-    ),
-    spec(
-        c"readdirplus=auto",
-        Opt::Readdirplus {
-            allow: FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO,
-            refuse: 0,
-        },
-    ),
+    spec(c"no_auto_inval_data", Opt::Disable(FUSE_CAP_AUTO_INVAL_DATA)),
+    spec(c"readdirplus=no", Opt::Readdirplus { allow: 0, refuse: FUSE_CAP_READDIRPLUS }),
+    spec(c"readdirplus=yes", Opt::Readdirplus { allow: FUSE_CAP_READDIRPLUS, refuse: FUSE_CAP_READDIRPLUS_AUTO }),
+    spec(c"readdirplus=auto", Opt::Readdirplus { allow: FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO, refuse: 0 }),
     spec(c"async_dio", Opt::Enable(FUSE_CAP_ASYNC_DIO)),
     spec(c"no_async_dio", Opt::Disable(FUSE_CAP_ASYNC_DIO)),
     spec(c"writeback_cache", Opt::Enable(FUSE_CAP_WRITEBACK_CACHE)),
-    spec(
-        c"no_writeback_cache",
-        Opt::Disable(FUSE_CAP_WRITEBACK_CACHE),
-    ),
+    spec(c"no_writeback_cache", Opt::Disable(FUSE_CAP_WRITEBACK_CACHE)),
 ];
 
 impl Options {
@@ -154,9 +124,7 @@ fn want(conn: &mut fuse_conn_info, enable: u64, disable: u64) {
 /// # Safety
 /// `args` points to a list that nothing else uses meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_parse_conn_info_opts(
-    args: *mut fuse_args,
-) -> *mut fuse_conn_info_opts {
+pub unsafe extern "C" fn fuse_parse_conn_info_opts(args: *mut fuse_args) -> *mut fuse_conn_info_opts {
     log::install();
     // SAFETY: by contract.
     match unsafe { parse(args) } {
@@ -207,10 +175,7 @@ fn to_malloc(options: Options) -> *mut fuse_conn_info_opts {
 /// # Safety
 /// Pointers as above.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_apply_conn_info_opts(
-    opts: *const fuse_conn_info_opts,
-    conn: *mut fuse_conn_info,
-) {
+pub unsafe extern "C" fn fuse_apply_conn_info_opts(opts: *const fuse_conn_info_opts, conn: *mut fuse_conn_info) {
     // SAFETY: by contract; the pointer is from to_malloc().
     let (options, conn) = unsafe { (&*opts.cast::<Options>(), &mut *conn) };
     options.apply(conn);
@@ -227,9 +192,7 @@ mod tests {
         let mut options = Options::default();
         let mut list = Args::from_iter([c"p", c"-o", group]);
         opt::parse(&mut list, &SPECS, &mut |event, _| match event {
-            Event::Matched { tag, arg, value } => {
-                options.take(tag, arg, value).map(|()| Verdict::Drop)
-            }
+            Event::Matched { tag, arg, value } => options.take(tag, arg, value).map(|()| Verdict::Drop),
             Event::Unknown(_) | Event::NonOption(_) => Ok(Verdict::Keep),
         })?;
         Ok(options)
@@ -250,10 +213,7 @@ mod tests {
     #[test]
     fn numbers_are_set_only_when_given() {
         let conn = applied(c"max_write=4096,time_gran=1000", 0, 0);
-        assert_eq!(
-            (conn.max_write, conn.time_gran, conn.max_background),
-            (4096, 1000, 0)
-        );
+        assert_eq!((conn.max_write, conn.time_gran, conn.max_background), (4096, 1000, 0));
         assert_eq!(options(c"max_write=lots"), Err(Errno::EINVAL));
     }
 
@@ -278,10 +238,7 @@ mod tests {
         let both = FUSE_CAP_READDIRPLUS | FUSE_CAP_READDIRPLUS_AUTO;
         let want = |group| u64::from(applied(group, both, both).want);
         assert_eq!(want(c"readdirplus=no"), FUSE_CAP_READDIRPLUS_AUTO);
-        assert_eq!(
-            want(c"readdirplus=no,readdirplus=yes"),
-            FUSE_CAP_READDIRPLUS
-        );
+        assert_eq!(want(c"readdirplus=no,readdirplus=yes"), FUSE_CAP_READDIRPLUS);
         assert_eq!(want(c"readdirplus=yes,readdirplus=auto"), both);
     }
 }

@@ -5,9 +5,7 @@ use core::ffi::c_int;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
-use nix::unistd::{
-    ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, read, setsid, write,
-};
+use nix::unistd::{ForkResult, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork, pipe2, read, setsid, write};
 use std::os::fd::OwnedFd;
 
 /// Puts the process into the background, unless `foreground` is not 0, and changes to the root directory.
@@ -46,9 +44,7 @@ symver!(fuse_daemonize, "FUSE_3.0");
 /// # Safety
 /// As fuse_daemonize().
 unsafe fn background() -> Result<OwnedFd, ()> {
-    let failed = |call: &'static str| {
-        move |errno: Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc())
-    };
+    let failed = |call: &'static str| move |errno: Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc());
     let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe"))?;
     // SAFETY: by contract.
     match unsafe { fork() }.map_err(failed("fork"))? {
@@ -86,10 +82,7 @@ fn detach_streams() {
     let null = match open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(null) => null,
         Err(errno) => {
-            return ::log::warn!(
-                "cannot detach from the terminal: /dev/null: {}",
-                errno.desc()
-            );
+            return ::log::warn!("cannot detach from the terminal: /dev/null: {}", errno.desc());
         }
     };
     for result in [dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null)] {

@@ -40,9 +40,7 @@ pub unsafe fn get(config: *const fuse_loop_config) -> Result<LoopConfig, Errno> 
 pub unsafe fn get_v1(config: *const fuse_loop_config_v1) -> LoopConfig {
     // SAFETY: by contract.
     let v1 = unsafe { config.as_ref() };
-    v1.map_or_else(LoopConfig::default, |v1| {
-        LoopConfig::from_v1(v1.clone_fd != 0, v1.max_idle_threads)
-    })
+    v1.map_or_else(LoopConfig::default, |v1| LoopConfig::from_v1(v1.clone_fd != 0, v1.max_idle_threads))
 }
 
 /// Changes a configuration.
@@ -70,12 +68,7 @@ pub extern "C" fn fuse_loop_cfg_create() -> *mut fuse_loop_config {
         return core::ptr::null_mut();
     }
     // SAFETY: just allocated, large enough and aligned for everything.
-    unsafe {
-        config.write(Boxed {
-            mark: MARK,
-            config: LoopConfig::default(),
-        })
-    };
+    unsafe { config.write(Boxed { mark: MARK, config: LoopConfig::default() }) };
     config.cast()
 }
 symver!(fuse_loop_cfg_create, "FUSE_3.12");
@@ -97,10 +90,7 @@ symver!(fuse_loop_cfg_destroy, "FUSE_3.12");
 /// # Safety
 /// `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_loop_cfg_set_idle_threads(
-    config: *mut fuse_loop_config,
-    value: c_uint,
-) {
+pub unsafe extern "C" fn fuse_loop_cfg_set_idle_threads(config: *mut fuse_loop_config, value: c_uint) {
     // SAFETY: by contract.
     unsafe { change(config, |c| c.set_idle_threads(value)) };
 }
@@ -111,10 +101,7 @@ symver!(fuse_loop_cfg_set_idle_threads, "FUSE_3.12");
 /// # Safety
 /// `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_loop_cfg_set_max_threads(
-    config: *mut fuse_loop_config,
-    value: c_uint,
-) {
+pub unsafe extern "C" fn fuse_loop_cfg_set_max_threads(config: *mut fuse_loop_config, value: c_uint) {
     // SAFETY: by contract.
     unsafe { change(config, |c| c.max_threads = value) };
 }
@@ -137,16 +124,9 @@ symver!(fuse_loop_cfg_set_clone_fd, "FUSE_3.12");
 /// # Safety
 /// `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile; `v1_conf` points to such a struct.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_loop_cfg_convert(
-    config: *mut fuse_loop_config,
-    v1_conf: *const fuse_loop_config_v1,
-) {
+pub unsafe extern "C" fn fuse_loop_cfg_convert(config: *mut fuse_loop_config, v1_conf: *const fuse_loop_config_v1) {
     // SAFETY: by contract.
-    unsafe {
-        change(config, |c| {
-            c.take_v1((*v1_conf).clone_fd != 0, (*v1_conf).max_idle_threads)
-        })
-    };
+    unsafe { change(config, |c| c.take_v1((*v1_conf).clone_fd != 0, (*v1_conf).max_idle_threads)) };
 }
 symver!(fuse_loop_cfg_convert, "FUSE_3.12");
 
@@ -157,24 +137,14 @@ mod tests {
     #[test]
     fn what_is_set_is_what_the_loop_gets() {
         let config = fuse_loop_cfg_create();
-        let v1 = fuse_loop_config_v1 {
-            clone_fd: 1,
-            max_idle_threads: 4,
-        };
+        let v1 = fuse_loop_config_v1 { clone_fd: 1, max_idle_threads: 4 };
         // SAFETY: the configuration lives until it is destroyed.
         unsafe {
             assert_eq!(get(config), Ok(LoopConfig::default()));
             fuse_loop_cfg_set_max_threads(config, 3);
             fuse_loop_cfg_set_idle_threads(config, 2);
             fuse_loop_cfg_set_clone_fd(config, 7);
-            assert_eq!(
-                get(config),
-                Ok(LoopConfig {
-                    clone_fd: true,
-                    max_threads: 3,
-                    max_idle_threads: 2
-                })
-            );
+            assert_eq!(get(config), Ok(LoopConfig { clone_fd: true, max_threads: 3, max_idle_threads: 2 }));
             fuse_loop_cfg_convert(config, &v1);
             assert_eq!(get(config).map(|c| c.max_idle_threads), Ok(4));
             fuse_loop_cfg_destroy(config);
@@ -183,10 +153,7 @@ mod tests {
 
     #[test]
     fn a_v1_struct_is_not_taken_for_ours() {
-        let v1 = fuse_loop_config_v1 {
-            clone_fd: 1,
-            max_idle_threads: 4,
-        };
+        let v1 = fuse_loop_config_v1 { clone_fd: 1, max_idle_threads: 4 };
         // SAFETY: one word is there.
         unsafe {
             assert_eq!(get((&raw const v1).cast()), Err(Errno::EINVAL));

@@ -9,11 +9,7 @@ use std::ffi::CStr;
 /// An argument list in memory from malloc(3), which the daemon's callbacks may be shown.
 pub struct CArgs(fuse_args);
 
-const EMPTY: fuse_args = fuse_args {
-    argc: 0,
-    argv: core::ptr::null_mut(),
-    allocated: 0,
-};
+const EMPTY: fuse_args = fuse_args { argc: 0, argv: core::ptr::null_mut(), allocated: 0 };
 
 impl Default for CArgs {
     /// An empty list.
@@ -72,10 +68,7 @@ impl ArgList for CArgs {
             self.0.argc -= 1;
             // SAFETY: the list has argc pointers and a NULL; the string came from malloc(3).
             unsafe {
-                self.0
-                    .argv
-                    .add(self.0.argc as usize)
-                    .write(core::ptr::null_mut());
+                self.0.argv.add(self.0.argc as usize).write(core::ptr::null_mut());
                 libc::free(last.cast());
             }
         }
@@ -164,9 +157,7 @@ pub unsafe fn free(args: &mut fuse_args) {
 /// When the list is `allocated`, its memory came from malloc(3) and nothing else uses it.
 pub unsafe fn push(args: &mut fuse_args, arg: &CStr) -> Result<()> {
     let count = growable(args)?;
-    let room = (count + 2)
-        .checked_mul(size_of::<*mut c_char>())
-        .ok_or(Errno::ENOMEM)?;
+    let room = (count + 2).checked_mul(size_of::<*mut c_char>()).ok_or(Errno::ENOMEM)?;
     // SAFETY: NULL, or from malloc(3) by contract. A list that grew but got no string is still the same list.
     let argv: *mut *mut c_char = unsafe { libc::realloc(args.argv.cast(), room) }.cast();
     if argv.is_null() {
@@ -251,16 +242,8 @@ mod tests {
 
     #[test]
     fn what_was_read_is_written_back() {
-        let mut argv = [
-            c"p".as_ptr().cast_mut(),
-            c"x".as_ptr().cast_mut(),
-            core::ptr::null_mut(),
-        ];
-        let mut args = fuse_args {
-            argc: 2,
-            argv: argv.as_mut_ptr(),
-            allocated: 0,
-        };
+        let mut argv = [c"p".as_ptr().cast_mut(), c"x".as_ptr().cast_mut(), core::ptr::null_mut()];
+        let mut args = fuse_args { argc: 2, argv: argv.as_mut_ptr(), allocated: 0 };
         // SAFETY: two strings, and the list is ours.
         unsafe {
             let mut list = read(&args).unwrap();
@@ -271,20 +254,13 @@ mod tests {
             free(&mut args);
             assert_eq!(read(core::ptr::null()), Ok(Args::default()));
         }
-        assert_eq!(
-            (args.argc, args.argv.is_null(), args.allocated),
-            (0, true, 0)
-        );
+        assert_eq!((args.argc, args.argv.is_null(), args.allocated), (0, true, 0));
     }
 
     #[test]
     fn foreign_memory_is_not_grown() {
         let mut argv = [c"p".as_ptr().cast_mut(), core::ptr::null_mut()];
-        let mut args = fuse_args {
-            argc: 1,
-            argv: argv.as_mut_ptr(),
-            allocated: 0,
-        };
+        let mut args = fuse_args { argc: 1, argv: argv.as_mut_ptr(), allocated: 0 };
         // SAFETY: the list is not allocated.
         assert_eq!(unsafe { push(&mut args, c"x") }, Err(Errno::EINVAL));
         let holes = fuse_args { argc: 2, ..args };

@@ -87,10 +87,7 @@ symver!(fuse_opt_add_opt, "FUSE_3.0");
 /// # Safety
 /// As fuse_opt_add_opt().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_opt_add_opt_escaped(
-    opts: *mut *mut c_char,
-    opt: *const c_char,
-) -> c_int {
+pub unsafe extern "C" fn fuse_opt_add_opt_escaped(opts: *mut *mut c_char, opt: *const c_char) -> c_int {
     // SAFETY: by contract.
     status(unsafe { add_opt(opts, opt, Escape::Yes) })
 }
@@ -98,11 +95,7 @@ symver!(fuse_opt_add_opt_escaped, "FUSE_3.0");
 
 /// # Safety
 /// As fuse_opt_add_opt().
-unsafe fn add_opt(
-    opts: *mut *mut c_char,
-    opt: *const c_char,
-    escape: Escape,
-) -> crate::opt::Result<()> {
+unsafe fn add_opt(opts: *mut *mut c_char, opt: *const c_char, escape: Escape) -> crate::opt::Result<()> {
     // SAFETY: by contract.
     let opt = unsafe { text(opt, "fuse_opt_add_opt") }?;
     // SAFETY: by contract.
@@ -153,20 +146,14 @@ symver!(fuse_opt_add_arg, "FUSE_3.0");
 /// # Safety
 /// As fuse_opt_add_arg().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_opt_insert_arg(
-    args: *mut fuse_args,
-    pos: c_int,
-    arg: *const c_char,
-) -> c_int {
+pub unsafe extern "C" fn fuse_opt_insert_arg(args: *mut fuse_args, pos: c_int, arg: *const c_char) -> c_int {
     log::install();
     let Ok(pos) = usize::try_from(pos) else {
         ::log::error!("fuse_opt_insert_arg: position {pos} is negative");
         return -1;
     };
     // SAFETY: by contract.
-    status(unsafe {
-        text(arg, "fuse_opt_insert_arg").and_then(|arg| args::insert(&mut *args, pos, arg))
-    })
+    status(unsafe { text(arg, "fuse_opt_insert_arg").and_then(|arg| args::insert(&mut *args, pos, arg)) })
 }
 symver!(fuse_opt_insert_arg, "FUSE_3.0");
 

@@ -2,8 +2,8 @@
 
 use super::args::{self, CArgs};
 use crate::abi::c::opt::{
-    FUSE_OPT_KEY_DISCARD, FUSE_OPT_KEY_KEEP, FUSE_OPT_KEY_NONOPT, FUSE_OPT_KEY_OPT, fuse_args,
-    fuse_opt, fuse_opt_proc_t,
+    FUSE_OPT_KEY_DISCARD, FUSE_OPT_KEY_KEEP, FUSE_OPT_KEY_NONOPT, FUSE_OPT_KEY_OPT, fuse_args, fuse_opt,
+    fuse_opt_proc_t,
 };
 use crate::opt::{self, Event, Result, Spec, Value, Verdict, scan, template};
 use core::ffi::{c_char, c_int, c_ulong, c_void};
@@ -43,9 +43,7 @@ unsafe fn table<'a>(mut opts: *const fuse_opt) -> Vec<Spec<'a, &'a fuse_opt>> {
 /// `opts` as in fuse_opt_match().
 pub unsafe fn is_known(opts: *const fuse_opt, option: &CStr) -> bool {
     // SAFETY: by contract.
-    unsafe { table(opts) }
-        .iter()
-        .any(|spec| template::matches(spec.template, option).is_some())
+    unsafe { table(opts) }.iter().any(|spec| template::matches(spec.template, option).is_some())
 }
 
 /// What fuse_opt_parse() does.
@@ -115,17 +113,9 @@ unsafe fn handle(
 ///
 /// # Safety
 /// At `opt.offset` of `data` there is what the template's conversion stores, or an int.
-unsafe fn store(
-    opt: &fuse_opt,
-    arg: &CStr,
-    value: Option<Value<'_>>,
-    data: *mut c_void,
-) -> Result<()> {
+unsafe fn store(opt: &fuse_opt, arg: &CStr, value: Option<Value<'_>>, data: *mut c_void) -> Result<()> {
     if data.is_null() {
-        log::error!(
-            "option '{}' has no place for its value: the data pointer is null",
-            arg.to_string_lossy()
-        );
+        log::error!("option '{}' has no place for its value: the data pointer is null", arg.to_string_lossy());
         return Err(Errno::EINVAL);
     }
     let place = data.wrapping_byte_add(opt.offset as usize);

@@ -1,0 +1,93 @@
+//! Signals that end a session.
+
+use crate::abi::c::common::fuse_session;
+use crate::capi::log;
+use crate::session::Session;
+use core::ffi::c_int;
+use nix::errno::Errno;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+/// Signals that end the session: the loop returns their number.
+const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+
+/// The session that signals end: the last one that asked for it.
+static SESSION: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
+
+extern "C" fn end(signal: c_int) {
+    let session = SESSION.load(Ordering::SeqCst);
+    // SAFETY: the pointer is null or a session's: fuse_session_destroy() takes it out before it frees the session.
+    if let Some(session) = unsafe { session.as_ref() } {
+        let errno = Errno::last();
+        session.exit_with(signal);
+        errno.set();
+    }
+}
+
+/// A handler of its own, and not SIG_IGN, so that removing the handlers can tell whether the daemon ignores SIGPIPE.
+extern "C" fn nothing(_: c_int) {}
+
+/// The signals that are handled, each with its handler.
+fn handlers() -> impl Iterator<Item = (c_int, extern "C" fn(c_int))> {
+    let ending = ENDING.into_iter().map(|signal| (signal, end as extern "C" fn(c_int)));
+    ending.chain([(libc::SIGPIPE, nothing as extern "C" fn(c_int))])
+}
+
+/// Changes a signal's disposition from `from` to `to`, and leaves any other alone.
+fn replace(signal: c_int, from: libc::sighandler_t, to: libc::sighandler_t) -> Result<(), Errno> {
+    // SAFETY: both actions are valid storage; handlers only do what is async-signal-safe.
+    unsafe {
+        let mut present: libc::sigaction = core::mem::zeroed();
+        Errno::result(libc::sigaction(signal, core::ptr::null(), &mut present))?;
+        if present.sa_sigaction == from {
+            let mut action: libc::sigaction = core::mem::zeroed();
+            action.sa_sigaction = to;
+            Errno::result(libc::sigaction(signal, &action, core::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the session on SIGHUP, SIGINT and SIGTERM, and ignores SIGPIPE, where these have their default dispositions.
+///
+/// The session's loop then returns the signal's number. With several sessions the last one to call this counts. Call
+/// it on one thread, before the loop. Returns 0, or -1 with errno after a log line. Since libfuse 3.0.
+///
+/// # Safety
+/// `se` is a session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_set_signal_handlers(se: *mut fuse_session) -> c_int {
+    log::install();
+    SESSION.store(se.cast(), Ordering::SeqCst);
+    for (signal, handler) in handlers() {
+        if let Err(errno) = replace(signal, libc::SIG_DFL, handler as *const () as usize) {
+            ::log::error!("the handler of signal {signal} cannot be set: {}", errno.desc());
+            errno.set();
+            return -1;
+        }
+    }
+    0
+}
+symver!(fuse_set_signal_handlers, "FUSE_3.0");
+
+/// Gives the signals of fuse_set_signal_handlers() their default dispositions back, where its handlers are still in
+/// place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+///
+/// # Safety
+/// `se` is a session.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *mut fuse_session) {
+    if SESSION.swap(core::ptr::null_mut(), Ordering::SeqCst) != se.cast() {
+        ::log::error!("fuse_remove_signal_handlers: the session has no signal handlers");
+    }
+    for (signal, handler) in handlers() {
+        if let Err(errno) = replace(signal, handler as *const () as usize, libc::SIG_DFL) {
+            ::log::error!("the handler of signal {signal} cannot be removed: {}", errno.desc());
+        }
+    }
+}
+symver!(fuse_remove_signal_handlers, "FUSE_3.0");
+
+/// The session is going away: signals must not reach it any more.
+pub fn forget(se: *mut fuse_session) {
+    let _ = SESSION.compare_exchange(se.cast(), core::ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
+}

@@ -1,0 +1,67 @@
+//! Filling a directory buffer.
+
+use crate::abi::c::lowlevel::{fuse_entry_param, fuse_req_t};
+use crate::encode;
+use core::ffi::{CStr, c_char};
+
+/// Adds a record to the buffer of a readdir reply.
+///
+/// `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
+/// `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
+/// Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. May be called on any
+/// thread. Since libfuse 3.0.
+///
+/// # Safety
+/// `buf` is null or points to `bufsize` writable bytes; `name` and `stbuf` point to what they say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_add_direntry(
+    req: fuse_req_t,
+    buf: *mut c_char,
+    bufsize: usize,
+    name: *const c_char,
+    stbuf: *const libc::stat,
+    off: libc::off_t,
+) -> usize {
+    let _ = req;
+    // SAFETY: the caller vouches for the name.
+    let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+    let size = encode::dirent_size(name.len());
+    if buf.is_null() || size > bufsize {
+        return size;
+    }
+    // SAFETY: the caller vouches for the buffer and, now that it is read, for the attributes.
+    let (buf, st) = unsafe { (core::slice::from_raw_parts_mut(buf.cast(), size), &*stbuf) };
+    encode::put_dirent(buf, name, st, off);
+    size
+}
+symver!(fuse_add_direntry, "FUSE_3.0");
+
+/// Adds a record to the buffer of a readdirplus reply. Each record but those of "." and ".." raises the lookup count
+/// of its inode once the reply is sent, unless `e->ino` is 0.
+///
+/// Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Since libfuse 3.0.
+///
+/// # Safety
+/// `buf` is null or points to `bufsize` writable bytes; `name` and `e` point to what they say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_add_direntry_plus(
+    req: fuse_req_t,
+    buf: *mut c_char,
+    bufsize: usize,
+    name: *const c_char,
+    e: *const fuse_entry_param,
+    off: libc::off_t,
+) -> usize {
+    let _ = req;
+    // SAFETY: the caller vouches for the name.
+    let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+    let size = encode::direntplus_size(name.len());
+    if buf.is_null() || size > bufsize {
+        return size;
+    }
+    // SAFETY: the caller vouches for the buffer and, now that it is read, for the entry.
+    let (buf, e) = unsafe { (core::slice::from_raw_parts_mut(buf.cast(), size), &*e) };
+    encode::put_direntplus(buf, name, e, off);
+    size
+}
+symver!(fuse_add_direntry_plus, "FUSE_3.0");

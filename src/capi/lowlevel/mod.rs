@@ -1,0 +1,11 @@
+//! `fuse_lowlevel.h`.
+
+mod direntry;
+mod loops;
+mod notify;
+mod receive;
+mod reply;
+mod reply_data;
+mod reply_ioctl;
+mod request;
+mod session;
