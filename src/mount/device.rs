@@ -15,23 +15,13 @@ const DEVICE: (u64, u64) = (10, 229);
 /// Opens the device; a failure is logged.
 pub fn open_device() -> Result<(OwnedFd, CString), Errno> {
     let path = path();
-    let opened = open(
-        path.as_c_str(),
-        OFlag::O_RDWR | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    );
+    let opened = open(path.as_c_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
     let fd = opened.inspect_err(|errno| {
         let hint = match errno {
-            Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => {
-                " (kernel module not loaded? modprobe fuse)"
-            }
+            Errno::ENOENT | Errno::ENODEV | Errno::ENXIO => " (kernel module not loaded? modprobe fuse)",
             _ => "",
         };
-        log::error!(
-            "cannot open {}: {}{hint}",
-            path.to_string_lossy(),
-            errno.desc()
-        );
+        log::error!("cannot open {}: {}{hint}", path.to_string_lossy(), errno.desc());
     })?;
     Ok((fd, path))
 }
@@ -70,28 +60,16 @@ pub fn inherited(mountpoint: &CStr) -> Result<Option<OwnedFd>, Errno> {
     if number.is_empty() || !number.iter().all(u8::is_ascii_digit) {
         return Ok(None);
     }
-    let parsed = std::str::from_utf8(number)
-        .ok()
-        .and_then(|n| n.parse().ok());
-    let fd = parsed
-        .ok_or(Errno::EBADF)
-        .and_then(fd::adopt)
-        .inspect_err(|errno| {
-            log::error!(
-                "mountpoint {}: {}",
-                mountpoint.to_string_lossy(),
-                errno.desc()
-            );
-        })?;
+    let parsed = std::str::from_utf8(number).ok().and_then(|n| n.parse().ok());
+    let fd = parsed.ok_or(Errno::EBADF).and_then(fd::adopt).inspect_err(|errno| {
+        log::error!("mountpoint {}: {}", mountpoint.to_string_lossy(), errno.desc());
+    })?;
     let status = fstat(&fd)?;
     let number = (major(status.st_rdev), minor(status.st_rdev));
     if !is_kind(status.st_mode, SFlag::S_IFCHR) || number != DEVICE {
         // Not what the caller thought it was: leave it to them, open.
         let _ = fd.into_raw_fd();
-        log::error!(
-            "mountpoint {}: not an open FUSE device",
-            mountpoint.to_string_lossy()
-        );
+        log::error!("mountpoint {}: not an open FUSE device", mountpoint.to_string_lossy());
         return Err(Errno::EBADF);
     }
     Ok(Some(fd))
@@ -101,12 +79,8 @@ pub fn inherited(mountpoint: &CStr) -> Result<Option<OwnedFd>, Errno> {
 /// inherits, would else be taken for standard input or get log lines written into it.
 pub fn occupy_standard_streams() -> Result<(), Errno> {
     loop {
-        let null = open(
-            c"/dev/null",
-            OFlag::O_RDWR | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .inspect_err(|errno| log::error!("cannot open /dev/null: {}", errno.desc()))?;
+        let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
+            .inspect_err(|errno| log::error!("cannot open /dev/null: {}", errno.desc()))?;
         if null.as_raw_fd() > libc::STDERR_FILENO {
             return Ok(());
         }

@@ -14,10 +14,7 @@ pub fn for_helper(value: &[u8], into: &mut Vec<u8>) {
 /// Appends `name=value` for mount(2)'s data, where a value with commas (SELinux categories: `s0:c1,c2`) has to stand
 /// in double quotes. A value that brings its own is left as it is.
 pub fn for_kernel(item: &[u8], into: &mut Vec<u8>) {
-    let split = item
-        .iter()
-        .position(|&b| b == b'=')
-        .map_or(item.len(), |at| at + 1);
+    let split = item.iter().position(|&b| b == b'=').map_or(item.len(), |at| at + 1);
     let (name, value) = item.split_at(split);
     into.extend_from_slice(name);
     if value.contains(&b',') && !value.contains(&b'"') {
@@ -53,10 +50,7 @@ mod tests {
     #[test]
     fn kernel_values_with_commas_are_quoted_once() {
         assert_eq!(kernel("context=u:r:t:s0"), "context=u:r:t:s0");
-        assert_eq!(
-            kernel("context=u:r:t:s0:c1,c2"),
-            r#"context="u:r:t:s0:c1,c2""#
-        );
+        assert_eq!(kernel("context=u:r:t:s0:c1,c2"), r#"context="u:r:t:s0:c1,c2""#);
         assert_eq!(kernel(r#"context="u:s0:c1,c2""#), r#"context="u:s0:c1,c2""#);
         assert_eq!(kernel("bare"), "bare");
     }

@@ -35,10 +35,7 @@ pub fn mount(target: &Target, options: &Options) -> Result<(OwnedFd, Option<Guar
     }
     try_mount(target, options, false).map_err(|failure| {
         let path = target.path.to_string_lossy();
-        log::error!(
-            "cannot mount {path} through fusermount3: {}",
-            failure.reason
-        );
+        log::error!("cannot mount {path} through fusermount3: {}", failure.reason);
         failure.errno
     })
 }
@@ -50,18 +47,11 @@ struct Failure {
 
 impl From<Errno> for Failure {
     fn from(errno: Errno) -> Self {
-        Self {
-            errno,
-            reason: errno.desc().to_owned(),
-        }
+        Self { errno, reason: errno.desc().to_owned() }
     }
 }
 
-fn try_mount(
-    target: &Target,
-    options: &Options,
-    third_party: bool,
-) -> Result<(OwnedFd, Option<Guard>), Failure> {
+fn try_mount(target: &Target, options: &Options, third_party: bool) -> Result<(OwnedFd, Option<Guard>), Failure> {
     let options_list = options.for_helper(third_party)?;
     let args = [NAME, c"-o", &options_list, c"--", &target.path];
     let cloexec = SockFlag::SOCK_CLOEXEC;
@@ -72,11 +62,7 @@ fn try_mount(
     files.add_dup2(theirs.as_raw_fd(), theirs.as_raw_fd())?;
     files.add_dup2(stderr.as_raw_fd(), libc::STDERR_FILENO)?;
     // A helper that stays would keep a pipe open whose reader waits for a daemon to go into the background.
-    let null = open(
-        c"/dev/null",
-        OFlag::O_RDWR | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )?;
+    let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
     files.add_dup2(null.as_raw_fd(), libc::STDIN_FILENO)?;
     files.add_dup2(null.as_raw_fd(), libc::STDOUT_FILENO)?;
     let number = theirs.as_raw_fd().to_string();
@@ -88,11 +74,7 @@ fn try_mount(
     let received = fd::receive(socket.as_fd());
     let stays = options.auto_unmount() && matches!(received, Ok(Some(_)));
     let guard = if stays {
-        Some(Guard {
-            socket,
-            child,
-            parent: Pid::this(),
-        })
+        Some(Guard { socket, child, parent: Pid::this() })
     } else {
         drop(socket);
         process::wait(child);
@@ -107,41 +89,22 @@ fn try_mount(
             Ok((device, guard))
         }
         None if said.is_empty() => Err(Errno::EPERM.into()),
-        None => Err(Failure {
-            errno: Errno::EPERM,
-            reason: said,
-        }),
+        None => Err(Failure { errno: Errno::EPERM, reason: said }),
     }
 }
 
-fn start(
-    args: &[&CStr],
-    environment: &[CString],
-    files: &PosixSpawnFileActions,
-) -> Result<Pid, Failure> {
+fn start(args: &[&CStr], environment: &[CString], files: &PosixSpawnFileActions) -> Result<Pid, Failure> {
     let started = match process::start(INSTALLED, args, environment, files) {
         Err(first) if !process::environment_is_foreign() => {
             // EACCES may be about a folder in PATH that has no fusermount3 either.
             let found = process::start_from_path(NAME, args, environment, files);
-            found.map_err(|second| {
-                if second == Errno::EACCES {
-                    first
-                } else {
-                    second
-                }
-            })
+            found.map_err(|second| if second == Errno::EACCES { first } else { second })
         }
         started => started,
     };
     started.map_err(|errno| match errno {
-        Errno::ENOENT => Failure {
-            errno,
-            reason: "it is not installed (package fuse3)".to_owned(),
-        },
-        _ => Failure {
-            errno,
-            reason: format!("it cannot be started: {}", errno.desc()),
-        },
+        Errno::ENOENT => Failure { errno, reason: "it is not installed (package fuse3)".to_owned() },
+        _ => Failure { errno, reason: format!("it cannot be started: {}", errno.desc()) },
     })
 }
 
@@ -157,13 +120,8 @@ fn complaints(messages: &OwnedFd) -> String {
         }
     }
     let text = String::from_utf8_lossy(buffer.get(..length).unwrap_or_default());
-    let lines = text
-        .lines()
-        .map(|line| line.trim_start_matches("fusermount3: ").trim());
-    lines
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ")
+    let lines = text.lines().map(|line| line.trim_start_matches("fusermount3: ").trim());
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
 /// Unmounts through the helper, lazily; a failure is logged.
@@ -179,10 +137,7 @@ pub fn unmount(path: &CStr) {
         Ok(_) => return,
         Err(failure) => failure.reason,
     };
-    log::error!(
-        "cannot unmount {} through fusermount3: {reason}",
-        path.to_string_lossy()
-    );
+    log::error!("cannot unmount {} through fusermount3: {reason}", path.to_string_lossy());
 }
 
 /// A helper that unmounts when this is closed, which the death of the process does, too.
@@ -198,8 +153,7 @@ impl Guard {
     /// Lets the helper end, with the mount it guards gone already, and leaves no zombie if it is quick.
     pub fn dismiss(self) {
         // Not just closed: a process that was forked meanwhile may hold a copy.
-        if shutdown(self.socket.as_raw_fd(), Shutdown::Write).is_err() || self.parent != Pid::this()
-        {
+        if shutdown(self.socket.as_raw_fd(), Shutdown::Write).is_err() || self.parent != Pid::this() {
             return;
         }
         let mut ended = [PollFd::new(self.socket.as_fd(), PollFlags::empty())];

@@ -28,11 +28,7 @@ pub fn mount(target: &Target, options: &Options) -> Result<Option<Mounted>, Errn
         outcome = attempt(target, options, names, &data);
     }
     match outcome {
-        Ok((fstype, source)) => Ok(Some(Mounted {
-            device,
-            fstype,
-            source,
-        })),
+        Ok((fstype, source)) => Ok(Some(Mounted { device, fstype, source })),
         Err((Errno::EPERM, _)) => Ok(None),
         Err((errno, (fstype, source))) => {
             report(target, &fstype, &source, errno);
@@ -43,21 +39,10 @@ pub fn mount(target: &Target, options: &Options) -> Result<Option<Mounted>, Errn
 
 type Names = (CString, CString);
 
-fn attempt(
-    target: &Target,
-    options: &Options,
-    names: Names,
-    data: &CStr,
-) -> Result<Names, (Errno, Names)> {
+fn attempt(target: &Target, options: &Options, names: Names, data: &CStr) -> Result<Names, (Errno, Names)> {
     let (fstype, source) = (names.0.as_c_str(), names.1.as_c_str());
     let path = target.path.as_c_str();
-    match nix::mount::mount(
-        Some(source),
-        path,
-        Some(fstype),
-        options.flags(),
-        Some(data),
-    ) {
+    match nix::mount::mount(Some(source), path, Some(fstype), options.flags(), Some(data)) {
         Ok(()) => Ok(names),
         Err(errno) => Err((errno, names)),
     }

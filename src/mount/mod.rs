@@ -63,11 +63,6 @@ pub fn mount(mountpoint: &CStr, options: &Options) -> Result<(Mount, OwnedFd), E
 impl Mount {
     fn made(target: Target, recorded: bool, guard: Option<helper::Guard>) -> Self {
         let id = target::mount_id(&target.path);
-        Self(Kind::Made {
-            path: target.path,
-            id,
-            recorded,
-            guard,
-        })
+        Self(Kind::Made { path: target.path, id, recorded, guard })
     }
 }

@@ -114,10 +114,7 @@ impl Options {
             self.max_read = Some(number(item, value)?);
         } else if let Some(value) = bytes.strip_prefix(b"blksize=") {
             self.blksize = Some(number(item, value)?);
-        } else if LABELS
-            .iter()
-            .any(|label| bytes.starts_with(label.as_bytes()))
-        {
+        } else if LABELS.iter().any(|label| bytes.starts_with(label.as_bytes())) {
             self.labels.push(item.to_owned());
         } else if bytes.starts_with(b"user=") {
             self.user = Some(one_item(item)?);
@@ -171,10 +168,7 @@ fn name(item: &CStr, value: &[u8]) -> Result<CString, Errno> {
 /// An option for the mount table, whose lists have no way to write a comma: what follows it would become an option.
 fn one_item(item: &CStr) -> Result<CString, Errno> {
     if item.to_bytes().contains(&b',') {
-        log::error!(
-            "option {}: must not contain a comma",
-            item.to_string_lossy()
-        );
+        log::error!("option {}: must not contain a comma", item.to_string_lossy());
         return Err(Errno::EINVAL);
     }
     Ok(item.to_owned())
@@ -183,15 +177,9 @@ fn one_item(item: &CStr) -> Result<CString, Errno> {
 /// A decimal number without sign or blanks; anything looser would be read differently by the kernel.
 fn number(item: &CStr, value: &[u8]) -> Result<u32, Errno> {
     let digits = value.iter().all(u8::is_ascii_digit);
-    let parsed = std::str::from_utf8(value)
-        .ok()
-        .and_then(|text| text.parse().ok());
+    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
     parsed.filter(|_| digits).ok_or_else(|| {
-        log::error!(
-            "option {}: not a number from 0 to {}",
-            item.to_string_lossy(),
-            u32::MAX
-        );
+        log::error!("option {}: not a number from 0 to {}", item.to_string_lossy(), u32::MAX);
         Errno::EINVAL
     })
 }
@@ -211,16 +199,7 @@ mod tests {
     #[test]
     fn only_mount_options_are_taken() {
         let mut options = Options::new();
-        for other in [
-            c"",
-            c"debug",
-            c"-o",
-            c"fsname",
-            c"ro=1",
-            c"allow_other=1",
-            c"_netdev",
-            c"relatime",
-        ] {
+        for other in [c"", c"debug", c"-o", c"fsname", c"ro=1", c"allow_other=1", c"_netdev", c"relatime"] {
             assert_eq!(options.accept(other), Ok(false), "{other:?}");
         }
     }
@@ -250,16 +229,10 @@ mod tests {
         let safe = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         assert_eq!(options(&[]).flags(), safe);
         assert_eq!(options(&[c"suid", c"dev"]).flags(), MsFlags::empty());
-        assert_eq!(
-            options(&[c"ro", c"rw", c"-r"]).flags(),
-            safe | MsFlags::MS_RDONLY
-        );
+        assert_eq!(options(&[c"ro", c"rw", c"-r"]).flags(), safe | MsFlags::MS_RDONLY);
         assert_eq!(options(&[c"noatime", c"atime"]).flags(), safe);
         assert_eq!(options(&[c"nosymfollow"]).flags(), safe | MS_NOSYMFOLLOW);
-        assert_eq!(
-            options(&[c"norelatime", c"nostrictatime", c"nonempty", c"-n"]).flags(),
-            safe
-        );
+        assert_eq!(options(&[c"norelatime", c"nostrictatime", c"nonempty", c"-n"]).flags(), safe);
     }
 
     #[test]
@@ -271,11 +244,7 @@ mod tests {
 
     #[test]
     fn block_devices_need_one() {
-        assert!(
-            options(&[c"blkdev", c"fsname=/dev/x", c"blksize=512"])
-                .check()
-                .is_ok()
-        );
+        assert!(options(&[c"blkdev", c"fsname=/dev/x", c"blksize=512"]).check().is_ok());
         assert_eq!(options(&[c"blkdev"]).check(), Err(Errno::EINVAL));
         assert_eq!(options(&[c"blksize=512"]).check(), Err(Errno::EINVAL));
     }

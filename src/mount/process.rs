@@ -1,9 +1,7 @@
 //! Other programs: started without anything of ours but what they are given, and waited for.
 
 use nix::errno::Errno;
-use nix::spawn::{
-    PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp,
-};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, getegid, geteuid, getgid, getuid};
@@ -53,9 +51,7 @@ fn fresh_signals() -> Result<PosixSpawnAttr, Errno> {
     reset.add(Signal::SIGPIPE);
     attr.set_sigdefault(&reset)?;
     attr.set_sigmask(&SigSet::empty())?;
-    attr.set_flags(
-        PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK,
-    )?;
+    attr.set_flags(PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK)?;
     Ok(attr)
 }
 

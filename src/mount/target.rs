@@ -21,9 +21,7 @@ impl Target {
         let shown = mountpoint.to_string_lossy();
         let bad = |errno: Errno| {
             let hint = match errno {
-                Errno::ENOTCONN => {
-                    " (a FUSE mount without its daemon; unmount it with fusermount3 -u)"
-                }
+                Errno::ENOTCONN => " (a FUSE mount without its daemon; unmount it with fusermount3 -u)",
                 _ => "",
             };
             log::error!("mountpoint {shown}: {}{hint}", errno.desc());
@@ -31,8 +29,7 @@ impl Target {
         };
         let path = std::fs::canonicalize(OsStr::from_bytes(mountpoint.to_bytes()))
             .map_err(|e| bad(Errno::from_raw(e.raw_os_error().unwrap_or(libc::EINVAL))))?;
-        let path =
-            CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
+        let path = CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
         let mode = stat(path.as_c_str()).map_err(bad)?.st_mode;
         let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFDIR && kind != SFlag::S_IFREG {

@@ -17,11 +17,7 @@ struct Place(PathBuf);
 impl Place {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "fusewire mount,{}-{}",
-            Pid::this(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
+        let name = format!("fusewire mount,{}-{}", Pid::this(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().canonicalize().unwrap().join(name);
         std::fs::create_dir(&path).unwrap();
         Self(path)
@@ -34,13 +30,8 @@ impl Place {
     /// The topmost mount here: flags, type, source and the file system's own options, space-separated.
     fn mounted(&self) -> Option<String> {
         let table = std::fs::read("/proc/self/mountinfo").unwrap();
-        let here = |line: &Vec<u8>| {
-            line.split(|&b| b == b' ').nth(4).map(unescape).as_deref() == Some(self.bytes())
-        };
-        let line = table
-            .split(|&b| b == b'\n')
-            .map(<[u8]>::to_vec)
-            .rfind(here)?;
+        let here = |line: &Vec<u8>| line.split(|&b| b == b' ').nth(4).map(unescape).as_deref() == Some(self.bytes());
+        let line = table.split(|&b| b == b'\n').map(<[u8]>::to_vec).rfind(here)?;
         let fields: Vec<_> = line.split(|&b| b == b' ').map(unescape).collect();
         let dash = fields.iter().position(|f| f == b"-").unwrap();
         let shown = [&fields[5..6], &fields[dash + 1..]].concat().join(&b' ');
@@ -119,10 +110,7 @@ fn the_kernel_mounts_for_root() {
     let place = Place::new();
     let (mount, device) = mount(&place.c(), &options(&AWKWARD)).unwrap();
     let shown = place.mounted().unwrap();
-    assert_eq!(
-        shown,
-        format!("rw,nosuid,nodev,relatime {AWKWARD_SHOWN} rw,user_id=0,group_id=0")
-    );
+    assert_eq!(shown, format!("rw,nosuid,nodev,relatime {AWKWARD_SHOWN} rw,user_id=0,group_id=0"));
     mount.unmount(device);
     assert_eq!(place.mounted(), None);
 }
@@ -133,16 +121,8 @@ fn options_reach_the_kernel() {
         return;
     }
     let place = Place::new();
-    let items = [
-        c"ro",
-        c"dev",
-        c"suid",
-        c"noexec",
-        c"noatime",
-        c"allow_root",
-        c"default_permissions",
-        c"max_read=8192",
-    ];
+    let items =
+        [c"ro", c"dev", c"suid", c"noexec", c"noatime", c"allow_root", c"default_permissions", c"max_read=8192"];
     let (mount, device) = mount(&place.c(), &options(&items)).unwrap();
     let shown = place.mounted().unwrap();
     assert_eq!(
@@ -176,33 +156,20 @@ fn only_our_own_mount_is_taken_down() {
     }
     let tmpfs = |place: &Place| {
         let none: Option<&str> = None;
-        nix::mount::mount(
-            Some("other"),
-            &place.0,
-            Some("tmpfs"),
-            MsFlags::empty(),
-            none,
-        )
-        .unwrap();
+        nix::mount::mount(Some("other"), &place.0, Some("tmpfs"), MsFlags::empty(), none).unwrap();
     };
     let over = Place::new();
     let (ours, device) = mount(&over.c(), &Options::new()).unwrap();
     tmpfs(&over);
     ours.unmount(device);
-    assert!(
-        over.mounted().unwrap().contains("tmpfs other"),
-        "mounted over ours"
-    );
+    assert!(over.mounted().unwrap().contains("tmpfs other"), "mounted over ours");
 
     let instead = Place::new();
     let (ours, device) = mount(&instead.c(), &Options::new()).unwrap();
     umount2(&instead.0, MntFlags::MNT_DETACH).unwrap();
     tmpfs(&instead);
     ours.unmount(device);
-    assert!(
-        instead.mounted().unwrap().contains("tmpfs other"),
-        "mounted after ours was gone"
-    );
+    assert!(instead.mounted().unwrap().contains("tmpfs other"), "mounted after ours was gone");
 }
 
 #[test]
@@ -210,18 +177,11 @@ fn auto_unmount_follows_the_device() {
     if !can_mount() || !Path::new("/usr/bin/fusermount3").exists() {
         return;
     }
-    let items = [
-        &AWKWARD[..],
-        &[c"auto_unmount", c"x-gvfs-hide", c"user=me", c"dev"],
-    ]
-    .concat();
+    let items = [&AWKWARD[..], &[c"auto_unmount", c"x-gvfs-hide", c"user=me", c"dev"]].concat();
     let place = Place::new();
     let (mount_, device) = mount(&place.c(), &options(&items)).unwrap();
     let shown = place.mounted().unwrap();
-    assert_eq!(
-        shown,
-        format!("rw,nosuid,relatime {AWKWARD_SHOWN} rw,user_id=0,group_id=0")
-    );
+    assert_eq!(shown, format!("rw,nosuid,relatime {AWKWARD_SHOWN} rw,user_id=0,group_id=0"));
     // As when the daemon dies.
     drop((device, mount_));
     assert!(place.gone_within(Duration::from_secs(10)));

@@ -17,13 +17,7 @@ impl Mount {
     pub fn unmount(self, device: impl AsFd) {
         let gone = is_disconnected(device.as_fd());
         drop(device);
-        let Kind::Made {
-            path,
-            id,
-            recorded,
-            guard,
-        } = self.0
-        else {
+        let Kind::Made { path, id, recorded, guard } = self.0 else {
             return;
         };
         if !gone && is_still_there(&path, id) && !(recorded && utab::unmount(&path)) {
@@ -40,10 +34,7 @@ fn is_disconnected(device: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(device, PollFlags::empty())];
     let ready = poll(&mut fds, PollTimeout::ZERO);
     let [device] = fds;
-    ready == Ok(1)
-        && device
-            .revents()
-            .is_some_and(|events| events.contains(PollFlags::POLLERR))
+    ready == Ok(1) && device.revents().is_some_and(|events| events.contains(PollFlags::POLLERR))
 }
 
 /// Whether the path still leads to our mount. After `umount -l` the connection lives on while files are open; what
@@ -53,10 +44,7 @@ fn is_still_there(path: &CStr, id: Option<u64>) -> bool {
         return true;
     };
     if ours != present {
-        log::warn!(
-            "{}: no longer leads to this mount, nothing unmounted",
-            path.to_string_lossy()
-        );
+        log::warn!("{}: no longer leads to this mount, nothing unmounted", path.to_string_lossy());
     }
     ours == present
 }
@@ -65,10 +53,6 @@ fn unmount_path(path: &CStr) {
     match umount2(path, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW) {
         Ok(()) => {}
         Err(Errno::EPERM) => helper::unmount(path),
-        Err(errno) => log::error!(
-            "cannot unmount {}: {}",
-            path.to_string_lossy(),
-            errno.desc()
-        ),
+        Err(errno) => log::error!("cannot unmount {}: {}", path.to_string_lossy(), errno.desc()),
     }
 }

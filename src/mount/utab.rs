@@ -50,7 +50,7 @@ pub fn unmount(path: &CStr) -> bool {
 
 /// Without our environment, which could make these programs behave otherwise.
 fn run(program: &CStr, args: &[&CStr]) -> bool {
-    let started = PosixSpawnFileActions::init()
-        .and_then(|files| process::start(program, args, &[] as &[CString], &files));
+    let started =
+        PosixSpawnFileActions::init().and_then(|files| process::start(program, args, &[] as &[CString], &files));
     started.is_ok_and(|child| process::wait(child) != Some(false))
 }

@@ -84,9 +84,6 @@ mod tests {
         assert_eq!(args.insert(5, c"x"), Err(Errno::EINVAL));
         assert_eq!(args, Args::from_iter([c"prog", c"-o", c"mnt", c"end"]));
         args.pop();
-        assert_eq!(
-            (args.len(), args.last(), args.program()),
-            (3, Some(c"mnt"), Some(c"prog"))
-        );
+        assert_eq!((args.len(), args.last(), args.program()), (3, Some(c"mnt"), Some(c"prog")));
     }
 }

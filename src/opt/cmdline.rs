@@ -96,12 +96,7 @@ pub fn parse_cmdline(args: &mut Args, opts: &mut CmdlineOpts) -> Result<()> {
     Ok(())
 }
 
-fn option(
-    opts: &mut CmdlineOpts,
-    tag: Opt,
-    arg: &CStr,
-    value: Option<Value<'_>>,
-) -> Result<Verdict> {
+fn option(opts: &mut CmdlineOpts, tag: Opt, arg: &CStr, value: Option<Value<'_>>) -> Result<Verdict> {
     match tag {
         Opt::Help => opts.show_help = true,
         Opt::Version => opts.show_version = true,
@@ -137,15 +132,10 @@ fn mountpoint(opts: &mut CmdlineOpts, arg: &CStr) -> Result<()> {
     // A daemon changes to the root directory before or after it mounts: the path must not depend on that.
     let path = std::fs::canonicalize(OsStr::from_bytes(arg.to_bytes())).map_err(|error| {
         let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EINVAL));
-        log::error!(
-            "mountpoint '{}' cannot be used: {}",
-            arg.to_string_lossy(),
-            errno.desc()
-        );
+        log::error!("mountpoint '{}' cannot be used: {}", arg.to_string_lossy(), errno.desc());
         errno
     })?;
-    opts.mountpoint =
-        Some(CString::new(path.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?);
+    opts.mountpoint = Some(CString::new(path.into_os_string().into_vec()).map_err(|_| Errno::EINVAL)?);
     Ok(())
 }
 
@@ -184,13 +174,7 @@ mod tests {
 
     #[test]
     fn takes_its_options_and_names_the_subtype() {
-        let (result, args, opts) = run(&[
-            c"/usr/bin/demo",
-            c"-f",
-            c"-s",
-            c"-oclone_fd,max_threads=3,ro",
-            c"/tmp/..",
-        ]);
+        let (result, args, opts) = run(&[c"/usr/bin/demo", c"-f", c"-s", c"-oclone_fd,max_threads=3,ro", c"/tmp/.."]);
         let expected = CmdlineOpts {
             foreground: true,
             singlethread: true,
@@ -200,10 +184,7 @@ mod tests {
             ..CmdlineOpts::default()
         };
         assert_eq!((result, opts), (Ok(()), expected));
-        assert_eq!(
-            args,
-            Args::from_iter([c"/usr/bin/demo", c"-o", c"ro", c"-osubtype=demo"])
-        );
+        assert_eq!(args, Args::from_iter([c"/usr/bin/demo", c"-o", c"ro", c"-osubtype=demo"]));
     }
 
     #[test]
@@ -227,20 +208,14 @@ mod tests {
         assert_eq!(inherited_fd(c"/dev/fd/7x"), None);
         assert_eq!(inherited_fd(c"/dev/fd/"), None);
         assert_eq!(inherited_fd(c"/dev/fd/-1"), None);
-        assert_eq!(
-            run(&[c"p", c"/dev/fd/999"]).2.mountpoint.as_deref(),
-            Some(c"/dev/fd/999")
-        );
+        assert_eq!(run(&[c"p", c"/dev/fd/999"]).2.mountpoint.as_deref(), Some(c"/dev/fd/999"));
     }
 
     #[test]
     fn the_subtype_is_the_last_part_of_the_path() {
-        for (program, option) in [
-            (c"a/b", c"-osubtype=b"),
-            (c"b", c"-osubtype=b"),
-            (c"a/", c"-osubtype=/"),
-            (c"", c"-osubtype="),
-        ] {
+        for (program, option) in
+            [(c"a/b", c"-osubtype=b"), (c"b", c"-osubtype=b"), (c"a/", c"-osubtype=/"), (c"", c"-osubtype=")]
+        {
             assert_eq!(default_subtype(program).as_deref(), Ok(option));
         }
     }

@@ -22,13 +22,7 @@ fn first(mut group: &[u8]) -> (CString, Option<&[u8]>) {
         group = match group {
             [] => break None,
             [b',', after @ ..] => break Some(after),
-            [
-                b'\\',
-                a @ b'0'..=b'3',
-                b @ b'0'..=b'7',
-                c @ b'0'..=b'7',
-                after @ ..,
-            ] => {
+            [b'\\', a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', after @ ..] => {
                 option.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
                 after
             }
@@ -40,12 +34,7 @@ fn first(mut group: &[u8]) -> (CString, Option<&[u8]>) {
     };
     // `\000` ends the option, as it does for every C function that would see it.
     option.push(0);
-    (
-        CStr::from_bytes_until_nul(&option)
-            .unwrap_or_default()
-            .to_owned(),
-        after,
-    )
+    (CStr::from_bytes_until_nul(&option).unwrap_or_default().to_owned(), after)
 }
 
 /// Whether an option is escaped when it joins a group.
@@ -88,19 +77,10 @@ mod tests {
 
     #[test]
     fn commas_separate_and_escapes_join() {
-        assert_eq!(
-            options(c"a,b=1,c"),
-            [c"a".to_owned(), c"b=1".to_owned(), c"c".to_owned()]
-        );
-        assert_eq!(
-            options(c"a\\,b\\\\,c"),
-            [c"a,b\\".to_owned(), c"c".to_owned()]
-        );
+        assert_eq!(options(c"a,b=1,c"), [c"a".to_owned(), c"b=1".to_owned(), c"c".to_owned()]);
+        assert_eq!(options(c"a\\,b\\\\,c"), [c"a,b\\".to_owned(), c"c".to_owned()]);
         assert_eq!(options(c""), [c"".to_owned()]);
-        assert_eq!(
-            options(c",a,"),
-            [c"".to_owned(), c"a".to_owned(), c"".to_owned()]
-        );
+        assert_eq!(options(c",a,"), [c"".to_owned(), c"a".to_owned(), c"".to_owned()]);
     }
 
     #[test]
@@ -121,10 +101,7 @@ mod tests {
         }
         assert_eq!(group, b"a\\,b,c\\\\d,plain");
         let group = CString::new(group).unwrap();
-        assert_eq!(
-            options(&group),
-            [c"a,b".to_owned(), c"c\\d".to_owned(), c"plain".to_owned()]
-        );
+        assert_eq!(options(&group), [c"a,b".to_owned(), c"c\\d".to_owned(), c"plain".to_owned()]);
     }
 
     #[test]

@@ -20,11 +20,7 @@ pub struct LoopConfig {
 
 impl Default for LoopConfig {
     fn default() -> Self {
-        LoopConfig {
-            clone_fd: false,
-            max_threads: DEFAULT_MAX_THREADS,
-            max_idle_threads: UNLIMITED,
-        }
+        LoopConfig { clone_fd: false, max_threads: DEFAULT_MAX_THREADS, max_idle_threads: UNLIMITED }
     }
 }
 
@@ -34,10 +30,9 @@ impl LoopConfig {
         match value {
             UNLIMITED => {}
             0..=IDLE_THREADS_LIMIT => self.max_idle_threads = value,
-            _ => log::error!(
-                "max_idle_threads {value} is over {IDLE_THREADS_LIMIT}, it stays {}",
-                self.max_idle_threads
-            ),
+            _ => {
+                log::error!("max_idle_threads {value} is over {IDLE_THREADS_LIMIT}, it stays {}", self.max_idle_threads)
+            }
         }
     }
 
@@ -62,9 +57,7 @@ impl LoopConfig {
     pub fn warn_if_odd(&self) {
         if self.max_idle_threads != UNLIMITED && self.max_idle_threads > self.max_threads {
             let (idle, max) = (self.max_idle_threads, self.max_threads);
-            log::warn!(
-                "max_idle_threads {idle} is above max_threads {max}: no worker will ever be idle too long"
-            );
+            log::warn!("max_idle_threads {idle} is above max_threads {max}: no worker will ever be idle too long");
         }
     }
 }
@@ -76,10 +69,7 @@ mod tests {
     #[test]
     fn idle_threads_keep_to_what_can_be_meant() {
         let mut config = LoopConfig::default();
-        assert_eq!(
-            (config.max_threads, config.max_idle_threads, config.clone_fd),
-            (10, UNLIMITED, false)
-        );
+        assert_eq!((config.max_threads, config.max_idle_threads, config.clone_fd), (10, UNLIMITED, false));
         config.set_idle_threads(7);
         config.set_idle_threads(UNLIMITED);
         config.set_idle_threads(IDLE_THREADS_LIMIT + 1);
@@ -92,13 +82,6 @@ mod tests {
     fn a_v1_limit_bounds_the_pool() {
         let config = LoopConfig::from_v1(true, 5);
         let max_threads = if cfg!(soname = "3") { 10 } else { 5 };
-        assert_eq!(
-            config,
-            LoopConfig {
-                clone_fd: true,
-                max_threads,
-                max_idle_threads: 5
-            }
-        );
+        assert_eq!(config, LoopConfig { clone_fd: true, max_threads, max_idle_threads: 5 });
     }
 }

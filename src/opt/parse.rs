@@ -85,14 +85,7 @@ pub fn parse_into<T: Copy, L: ArgList>(
         return Ok(());
     };
     out.push(program)?;
-    let mut walk = Walk {
-        rest: rest.iter(),
-        specs,
-        out,
-        handler,
-        kept: None,
-        separator: None,
-    };
+    let mut walk = Walk { rest: rest.iter(), specs, out, handler, kept: None, separator: None };
     while let Some(arg) = walk.rest.next() {
         walk.argument(arg)?;
     }
@@ -151,45 +144,28 @@ impl<'a, T: Copy, L: ArgList> Walk<'a, '_, T, L> {
             known = true;
             self.matched(spec.tag, met, arg, place)?;
         }
-        if known {
-            Ok(())
-        } else {
-            self.tell(Event::Unknown(arg), arg, place)
-        }
+        if known { Ok(()) } else { self.tell(Event::Unknown(arg), arg, place) }
     }
 
     fn matched(&mut self, tag: T, met: Match<'_>, arg: &CStr, place: Place) -> Result<()> {
         let joined;
         let (arg, value_at, conversion) = match met {
             Match::Plain => (arg, 0, None),
-            Match::Value {
-                value_at,
-                conversion,
-            } => (arg, value_at, conversion),
-            Match::Next {
-                value_at,
-                conversion,
-            } => {
+            Match::Value { value_at, conversion } => (arg, value_at, conversion),
+            Match::Next { value_at, conversion } => {
                 let value = self.next(arg)?;
-                joined = CString::new([arg.to_bytes(), value.to_bytes()].concat())
-                    .map_err(|_| Errno::EINVAL)?;
+                joined = CString::new([arg.to_bytes(), value.to_bytes()].concat()).map_err(|_| Errno::EINVAL)?;
                 (joined.as_c_str(), value_at, conversion)
             }
         };
-        let value = conversion.map(|conversion| Value {
-            text: template::tail(arg, value_at),
-            conversion,
-        });
+        let value = conversion.map(|conversion| Value { text: template::tail(arg, value_at), conversion });
         self.tell(Event::Matched { tag, arg, value }, arg, place)
     }
 
     /// The next argument, which is the value of this one.
     fn next(&mut self, arg: &CStr) -> Result<&'a CStr> {
         self.rest.next().copied().ok_or_else(|| {
-            log::error!(
-                "option '{}' is the last argument but needs a value after it",
-                arg.to_string_lossy()
-            );
+            log::error!("option '{}' is the last argument but needs a value after it", arg.to_string_lossy());
             Errno::EINVAL
         })
     }
@@ -198,9 +174,7 @@ impl<'a, T: Copy, L: ArgList> Walk<'a, '_, T, L> {
         match ((self.handler)(event, self.out)?, place) {
             (Verdict::Drop, _) => {}
             (Verdict::Keep, Place::Argument) => self.out.push(arg)?,
-            (Verdict::Keep, Place::Group) => {
-                group::append(self.kept.get_or_insert_default(), arg, Escape::Yes)
-            }
+            (Verdict::Keep, Place::Group) => group::append(self.kept.get_or_insert_default(), arg, Escape::Yes),
         }
         Ok(())
     }
@@ -242,11 +216,7 @@ mod tests {
         let mut args: Args = args.iter().copied().collect();
         let mut names = Vec::new();
         let result = parse(&mut args, &SPECS, &mut |event, _| match event {
-            Event::Matched {
-                tag: Tag::Name,
-                value,
-                ..
-            } => {
+            Event::Matched { tag: Tag::Name, value, .. } => {
                 names.push(value.unwrap().text.to_string_lossy().into_owned());
                 Ok(Verdict::Drop)
             }
@@ -263,15 +233,7 @@ mod tests {
 
     #[test]
     fn kept_options_of_groups_come_first_and_escaped() {
-        let (result, args, names) = run(&[
-            c"p",
-            c"mnt",
-            c"-okeep,name=a,y\\,z",
-            c"-x",
-            c"-o",
-            c"w",
-            c"-q",
-        ]);
+        let (result, args, names) = run(&[c"p", c"mnt", c"-okeep,name=a,y\\,z", c"-x", c"-o", c"w", c"-q"]);
         assert_eq!(result, Ok(()));
         assert_eq!(args, list(&[c"p", c"-o", c"keep,y\\,z,w", c"mnt", c"-q"]));
         assert_eq!(names, ["a"]);
@@ -279,39 +241,24 @@ mod tests {
 
     #[test]
     fn a_value_may_stand_apart() {
-        assert_eq!(
-            run(&[c"p", c"-n", c"v", c"-nw", c"-n", c"-x"]).2,
-            ["v", "w", "-x"]
-        );
+        assert_eq!(run(&[c"p", c"-n", c"v", c"-nw", c"-n", c"-x"]).2, ["v", "w", "-x"]);
         for last in [c"-n", c"-o"] {
             let (result, args, _) = run(&[c"p", c"-x", last]);
-            assert_eq!(
-                (result, args),
-                (Err(Errno::EINVAL), list(&[c"p", c"-x", last]))
-            );
+            assert_eq!((result, args), (Err(Errno::EINVAL), list(&[c"p", c"-x", last])));
         }
     }
 
     #[test]
     fn separator_goes_when_it_is_last() {
         assert_eq!(run(&[c"p", c"-x", c"--"]).1, list(&[c"p"]));
-        assert_eq!(
-            run(&[c"p", c"--", c"-x", c"-oa"]).1,
-            list(&[c"p", c"--", c"-x", c"-oa"])
-        );
-        assert_eq!(
-            run(&[c"p", c"-oa", c"--"]).1,
-            list(&[c"p", c"-o", c"a", c"--"])
-        );
+        assert_eq!(run(&[c"p", c"--", c"-x", c"-oa"]).1, list(&[c"p", c"--", c"-x", c"-oa"]));
+        assert_eq!(run(&[c"p", c"-oa", c"--"]).1, list(&[c"p", c"-o", c"a", c"--"]));
     }
 
     #[test]
     fn an_error_leaves_the_list_as_it_was() {
         let (result, args, _) = run(&[c"p", c"-x", c"bad"]);
-        assert_eq!(
-            (result, args),
-            (Err(Errno::EINVAL), list(&[c"p", c"-x", c"bad"]))
-        );
+        assert_eq!((result, args), (Err(Errno::EINVAL), list(&[c"p", c"-x", c"bad"])));
     }
 
     #[test]
@@ -322,11 +269,7 @@ mod tests {
     #[test]
     fn every_matching_template_is_told() {
         let mut args = Args::from_iter([c"p", c"-d"]);
-        let specs = [
-            Spec::new(c"-d", 1),
-            Spec::new(c"-e", 2),
-            Spec::new(c"-d", 3),
-        ];
+        let specs = [Spec::new(c"-d", 1), Spec::new(c"-e", 2), Spec::new(c"-d", 3)];
         let mut tags = Vec::new();
         let result = parse(&mut args, &specs, &mut |event, _| {
             if let Event::Matched { tag, .. } = event {

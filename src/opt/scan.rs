@@ -7,10 +7,7 @@ use std::ffi::CStr;
 /// A number as `%u` reads it, and how many bytes it read: blanks, a sign, digits. What follows is not looked at, a
 /// minus sign wraps around, and what does not fit 64 bits is the largest number, cut to 32 bits like every other.
 pub fn unsigned(text: &[u8]) -> Option<(u32, usize)> {
-    let blanks = text
-        .iter()
-        .take_while(|b| matches!(b, b' ' | b'\t'..=b'\r'))
-        .count();
+    let blanks = text.iter().take_while(|b| matches!(b, b' ' | b'\t'..=b'\r')).count();
     let rest = text.get(blanks..)?;
     let (negative, sign) = match rest.first() {
         Some(b'-') => (true, 1),
@@ -47,10 +44,7 @@ pub fn param(option: &CStr, value: Option<Value<'_>>) -> Result<u32> {
 
 /// Logs that an option's value does not convert.
 pub fn bad_value(option: &CStr) {
-    log::error!(
-        "option '{}' has a value of the wrong form",
-        option.to_string_lossy()
-    );
+    log::error!("option '{}' has a value of the wrong form", option.to_string_lossy());
 }
 
 #[cfg(test)]
@@ -75,12 +69,7 @@ mod tests {
         for text in [&b""[..], b" ", b"-", b"+x", b"x1", b"- 1", b"\x001"] {
             assert_eq!(unsigned(text), None);
         }
-        let value = |text| {
-            Some(Value {
-                text,
-                conversion: c"%u",
-            })
-        };
+        let value = |text| Some(Value { text, conversion: c"%u" });
         assert_eq!(param(c"max=", value(c"")), Err(Errno::EINVAL));
         assert_eq!(param(c"max=3", value(c"3")), Ok(3));
     }

@@ -41,38 +41,23 @@ pub fn matches<'a>(template: &'a CStr, option: &CStr) -> Option<Match<'a>> {
     {
         let equals = text.get(at) == Some(&b'=');
         let value_at = if equals { at + 1 } else { at };
-        if text
-            .get(..value_at)
-            .is_some_and(|prefix| option.starts_with(prefix))
-        {
+        if text.get(..value_at).is_some_and(|prefix| option.starts_with(prefix)) {
             return Some(with_value(template, at, equals, value_at, option.len()));
         }
     }
     (text == option).then_some(Match::Plain)
 }
 
-fn with_value(
-    template: &CStr,
-    at: usize,
-    equals: bool,
-    value_at: usize,
-    length: usize,
-) -> Match<'_> {
+fn with_value(template: &CStr, at: usize, equals: bool, value_at: usize, length: usize) -> Match<'_> {
     if at == 0 {
         // A template without a name takes anything, and nothing apart.
         return Match::Plain;
     }
     let conversion = Some(tail(template, at + 1)).filter(|c| !c.is_empty());
     if !equals && length == value_at {
-        Match::Next {
-            value_at,
-            conversion,
-        }
+        Match::Next { value_at, conversion }
     } else {
-        Match::Value {
-            value_at,
-            conversion,
-        }
+        Match::Value { value_at, conversion }
     }
 }
 
@@ -98,68 +83,24 @@ mod tests {
     #[test]
     fn equals_needs_the_name_and_the_sign() {
         let conversion = Some(c"%u");
-        assert_eq!(
-            matches(c"size=%u", c"size=12"),
-            Some(Match::Value {
-                value_at: 5,
-                conversion
-            })
-        );
-        assert_eq!(
-            matches(c"size=%u", c"size="),
-            Some(Match::Value {
-                value_at: 5,
-                conversion
-            })
-        );
+        assert_eq!(matches(c"size=%u", c"size=12"), Some(Match::Value { value_at: 5, conversion }));
+        assert_eq!(matches(c"size=%u", c"size="), Some(Match::Value { value_at: 5, conversion }));
         assert_eq!(matches(c"size=%u", c"size"), None);
-        assert_eq!(
-            matches(c"size=", c"size=x"),
-            Some(Match::Value {
-                value_at: 5,
-                conversion: None
-            })
-        );
+        assert_eq!(matches(c"size=", c"size=x"), Some(Match::Value { value_at: 5, conversion: None }));
         assert_eq!(matches(c"=%s", c"=x"), Some(Match::Plain));
     }
 
     #[test]
     fn a_blank_lets_the_value_stand_apart() {
         let conversion = Some(c"%s");
-        assert_eq!(
-            matches(c"-p %s", c"-p"),
-            Some(Match::Next {
-                value_at: 2,
-                conversion
-            })
-        );
-        assert_eq!(
-            matches(c"-p %s", c"-pval"),
-            Some(Match::Value {
-                value_at: 2,
-                conversion
-            })
-        );
-        assert_eq!(
-            matches(c"-p ", c"-p"),
-            Some(Match::Next {
-                value_at: 2,
-                conversion: None
-            })
-        );
+        assert_eq!(matches(c"-p %s", c"-p"), Some(Match::Next { value_at: 2, conversion }));
+        assert_eq!(matches(c"-p %s", c"-pval"), Some(Match::Value { value_at: 2, conversion }));
+        assert_eq!(matches(c"-p ", c"-p"), Some(Match::Next { value_at: 2, conversion: None }));
         assert_eq!(matches(c"-p %s", c"-q"), None);
     }
 
     #[test]
     fn the_tail_of_a_string_never_leaves_it() {
-        assert_eq!(
-            (
-                tail(c"abc", 1),
-                tail(c"abc", 3),
-                tail(c"abc", 4),
-                tail(c"abc", 99)
-            ),
-            (c"bc", c"", c"", c"")
-        );
+        assert_eq!((tail(c"abc", 1), tail(c"abc", 3), tail(c"abc", 4), tail(c"abc", 99)), (c"bc", c"", c"", c""));
     }
 }

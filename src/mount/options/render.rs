@@ -29,9 +29,7 @@ impl Options {
         let fstype = CString::new(self.base_type()).ok()?;
         let source = match &self.fsname {
             Some(device) if self.blkdev => device.clone(),
-            Some(fsname) => {
-                CString::new([subtype.to_bytes(), b"#", fsname.to_bytes()].concat()).ok()?
-            }
+            Some(fsname) => CString::new([subtype.to_bytes(), b"#", fsname.to_bytes()].concat()).ok()?,
             None => fstype.clone(),
         };
         Some((fstype, source))
@@ -151,43 +149,19 @@ mod tests {
     #[test]
     fn the_kernel_gets_access_limits_and_labels() {
         assert_eq!(kernel_data(&[]), "fd=3");
+        assert_eq!(kernel_data(&[c"fsname=a", c"subtype=b", c"user=c", c"x-d", c"auto_unmount"]), "fd=3");
         assert_eq!(
-            kernel_data(&[
-                c"fsname=a",
-                c"subtype=b",
-                c"user=c",
-                c"x-d",
-                c"auto_unmount"
-            ]),
-            "fd=3"
-        );
-        assert_eq!(
-            kernel_data(&[
-                c"allow_root",
-                c"max_read=1",
-                c"max_read=131072",
-                c"default_permissions"
-            ]),
+            kernel_data(&[c"allow_root", c"max_read=1", c"max_read=131072", c"default_permissions"]),
             "fd=3,default_permissions,allow_other,max_read=131072"
         );
-        assert_eq!(
-            kernel_data(&[c"context=u:s0:c1,c2"]),
-            r#"fd=3,context="u:s0:c1,c2""#
-        );
+        assert_eq!(kernel_data(&[c"context=u:s0:c1,c2"]), r#"fd=3,context="u:s0:c1,c2""#);
     }
 
     #[test]
     fn the_helper_gets_all_but_what_it_refuses() {
         assert_eq!(helper_list(&[]), "rw,nosuid,nodev");
         assert_eq!(
-            helper_list(&[
-                c"ro",
-                c"noexec",
-                c"allow_other",
-                c"auto_unmount",
-                c"user=me",
-                c"x-gvfs-hide"
-            ]),
+            helper_list(&[c"ro", c"noexec", c"allow_other", c"auto_unmount", c"user=me", c"x-gvfs-hide"]),
             "ro,nosuid,nodev,noexec,allow_other,auto_unmount"
         );
         assert_eq!(
@@ -195,20 +169,14 @@ mod tests {
             r"rw,nosuid,nodev,fsname=a b\,c\\d,subtype=s\,\\"
         );
         let hidden = options(&[c"x-gvfs-hide"]);
-        assert_eq!(
-            hidden.for_helper(true).unwrap().as_c_str(),
-            c"rw,nosuid,nodev,x-gvfs-hide"
-        );
+        assert_eq!(hidden.for_helper(true).unwrap().as_c_str(), c"rw,nosuid,nodev,x-gvfs-hide");
     }
 
     #[test]
     fn only_user_space_options_are_recorded() {
         assert_eq!(options(&[c"ro", c"fsname=x"]).for_utab(), None);
         let list = options(&[c"user=me", c"x-gvfs-hide"]).for_utab();
-        assert_eq!(
-            list.as_deref(),
-            Some(c"rw,nosuid,nodev,x-gvfs-hide,user=me")
-        );
+        assert_eq!(list.as_deref(), Some(c"rw,nosuid,nodev,x-gvfs-hide,user=me"));
     }
 
     #[test]
@@ -227,21 +195,11 @@ mod tests {
     fn old_kernels_get_the_subtype_in_the_source() {
         let names = |items: &[&CStr]| {
             let (fstype, source) = options(items).names_without_subtype()?;
-            Some(format!(
-                "{} {}",
-                fstype.to_str().unwrap(),
-                source.to_str().unwrap()
-            ))
+            Some(format!("{} {}", fstype.to_str().unwrap(), source.to_str().unwrap()))
         };
         assert_eq!(names(&[c"fsname=f"]), None);
         assert_eq!(names(&[c"subtype=s"]).as_deref(), Some("fuse fuse"));
-        assert_eq!(
-            names(&[c"subtype=s", c"fsname=f"]).as_deref(),
-            Some("fuse s#f")
-        );
-        assert_eq!(
-            names(&[c"blkdev", c"subtype=s", c"fsname=/dev/x"]).as_deref(),
-            Some("fuseblk /dev/x")
-        );
+        assert_eq!(names(&[c"subtype=s", c"fsname=f"]).as_deref(), Some("fuse s#f"));
+        assert_eq!(names(&[c"blkdev", c"subtype=s", c"fsname=/dev/x"]).as_deref(), Some("fuseblk /dev/x"));
     }
 }

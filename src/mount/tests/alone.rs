@@ -27,27 +27,15 @@ impl Stage {
         let output = Command::new("unshare")
             .args(["--mount", "sh", "-ec", script])
             .arg(std::env::current_exe().unwrap())
-            .args([
-                "--exact",
-                &format!("mount::tests::alone::{test}"),
-                "--nocapture",
-            ])
+            .args(["--exact", &format!("mount::tests::alone::{test}"), "--nocapture"])
             .env("stage", &self.0)
             .env(PLACE, &place)
             .output()
             .unwrap();
-        let (told, said) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        assert!(
-            output.status.success() && told.contains("1 passed"),
-            "{said}\n{told}"
-        );
+        let (told, said) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && told.contains("1 passed"), "{said}\n{told}");
         let lines = said.lines().filter_map(|line| line.strip_prefix("LOG "));
-        lines
-            .map(|line| line.replace(place.to_str().unwrap(), "PLACE"))
-            .collect()
+        lines.map(|line| line.replace(place.to_str().unwrap(), "PLACE")).collect()
     }
 }
 
@@ -85,14 +73,11 @@ fn for_users(setting: &str) -> String {
         cp "$0" "$stage/tests"
         cp "$(command -v setpriv)" "$stage/setpriv"
     "#;
-    format!(
-        "{prepare}\necho '{setting}' >\"$stage/conf\"\nmount --bind \"$stage/conf\" /etc/fuse.conf\n"
-    )
+    format!("{prepare}\necho '{setting}' >\"$stage/conf\"\nmount --bind \"$stage/conf\" /etc/fuse.conf\n")
 }
 
 /// The end of a script: goes on as user 65534.
-const AS_USER: &str =
-    r#"exec "$stage/setpriv" --reuid=65534 --regid=65534 --clear-groups "$stage/tests" "$@""#;
+const AS_USER: &str = r#"exec "$stage/setpriv" --reuid=65534 --regid=65534 --clear-groups "$stage/tests" "$@""#;
 
 fn can_use_helper() -> bool {
     let can = can_mount() && Path::new("/usr/bin/fusermount3").exists();
@@ -112,14 +97,10 @@ fn users_mount_through_fusermount3() {
         return mount_as_user(&place);
     }
     if can_use_helper() {
-        let lines = Stage::new().play(
-            "users_mount_through_fusermount3",
-            &(for_users("") + AS_USER),
-        );
+        let lines = Stage::new().play("users_mount_through_fusermount3", &(for_users("") + AS_USER));
         let refused = "ERROR cannot mount PLACE through fusermount3: option allow_other only allowed if \
                        'user_allow_other' is set in /etc/fuse.conf";
-        let unfit =
-            "ERROR cannot mount / through fusermount3: user has no write access to mountpoint /";
+        let unfit = "ERROR cannot mount / through fusermount3: user has no write access to mountpoint /";
         assert_eq!(lines, [refused, unfit]);
     }
 }
@@ -128,13 +109,7 @@ fn mount_as_user(place: &Place) {
     assert!(!getuid().is_root());
     let before = descriptors();
     let shown = format!("rw,nosuid,nodev,relatime {AWKWARD_SHOWN} rw,user_id=65534,group_id=65534");
-    for more in [
-        &[][..],
-        &[c"auto_unmount"],
-        &[c"x-gvfs-hide"],
-        &[c"dev"],
-        &[c"user=me"],
-    ] {
+    for more in [&[][..], &[c"auto_unmount"], &[c"x-gvfs-hide"], &[c"dev"], &[c"user=me"]] {
         let items = [&AWKWARD[..], more].concat();
         let (mount, device) = mount(&place.c(), &options(&items)).unwrap();
         assert_eq!(place.mounted().unwrap(), shown, "{more:?}");
@@ -143,10 +118,7 @@ fn mount_as_user(place: &Place) {
         mount.unmount(device);
         assert_eq!(place.mounted(), None, "{more:?}");
     }
-    assert_eq!(
-        mount(&place.c(), &options(&[c"allow_other"])).unwrap_err(),
-        Errno::EPERM
-    );
+    assert_eq!(mount(&place.c(), &options(&[c"allow_other"])).unwrap_err(), Errno::EPERM);
     assert_eq!(mount(c"/", &Options::new()).unwrap_err(), Errno::EPERM);
     assert_eq!(waitpid(None, None).unwrap_err(), Errno::ECHILD);
     assert_eq!(descriptors(), before);
@@ -165,28 +137,21 @@ fn auto_unmount_works_for_users() {
     }
     if can_use_helper() {
         let script = for_users("user_allow_other") + AS_USER;
-        assert_eq!(
-            Stage::new().play("auto_unmount_works_for_users", &script),
-            [""; 0]
-        );
+        assert_eq!(Stage::new().play("auto_unmount_works_for_users", &script), [""; 0]);
     }
 }
 
 #[test]
 fn a_missing_fusermount3_is_named() {
     if let Some(place) = further() {
-        assert_eq!(
-            mount(&place.c(), &Options::new()).unwrap_err(),
-            Errno::ENOENT
-        );
+        assert_eq!(mount(&place.c(), &Options::new()).unwrap_err(), Errno::ENOENT);
         return assert_eq!(place.mounted(), None);
     }
     if can_use_helper() {
         let hide = "mkdir \"$stage/empty\"\nmount --bind \"$stage/empty\" /usr/bin\n";
         let script = for_users("") + hide + AS_USER;
         let lines = Stage::new().play("a_missing_fusermount3_is_named", &script);
-        let missing =
-            "ERROR cannot mount PLACE through fusermount3: it is not installed (package fuse3)";
+        let missing = "ERROR cannot mount PLACE through fusermount3: it is not installed (package fuse3)";
         assert_eq!(lines, [missing]);
     }
 }
@@ -194,16 +159,14 @@ fn a_missing_fusermount3_is_named() {
 #[test]
 fn a_missing_device_is_named() {
     if let Some(place) = further() {
-        assert_eq!(
-            mount(&place.c(), &Options::new()).unwrap_err(),
-            Errno::ENOENT
-        );
+        assert_eq!(mount(&place.c(), &Options::new()).unwrap_err(), Errno::ENOENT);
         return assert_eq!(place.mounted(), None);
     }
     if can_mount() {
         let script = r#"FUSE_KERN_DEVICE=/dev/none exec "$0" "$@""#;
         let lines = Stage::new().play("a_missing_device_is_named", script);
-        let missing = "ERROR cannot open /dev/none: No such file or directory (kernel module not loaded? modprobe fuse)";
+        let missing =
+            "ERROR cannot open /dev/none: No such file or directory (kernel module not loaded? modprobe fuse)";
         assert_eq!(lines, [missing]);
     }
 }
@@ -242,13 +205,9 @@ fn closed_standard_streams_stay_clear_of_the_device() {
 fn user_space_options_are_recorded() {
     let utab = || std::fs::read_to_string("/run/mount/utab").unwrap();
     if let Some(place) = further() {
-        let (mount, device) =
-            mount(&place.c(), &options(&[c"x-gvfs-hide", c"fsname=recorded"])).unwrap();
+        let (mount, device) = mount(&place.c(), &options(&[c"x-gvfs-hide", c"fsname=recorded"])).unwrap();
         let text = utab();
-        assert!(
-            text.contains("recorded") && text.contains("x-gvfs-hide"),
-            "{text}"
-        );
+        assert!(text.contains("recorded") && text.contains("x-gvfs-hide"), "{text}");
         mount.unmount(device);
         assert_eq!(place.mounted(), None);
         return assert!(!utab().contains("recorded"));
@@ -273,10 +232,7 @@ fn a_failure_is_one_line_and_leaves_nothing() {
     if !can_use_helper() {
         return;
     }
-    let lines = Stage::new().play(
-        "a_failure_is_one_line_and_leaves_nothing",
-        r#"exec "$0" "$@""#,
-    );
+    let lines = Stage::new().play("a_failure_is_one_line_and_leaves_nothing", r#"exec "$0" "$@""#);
     let expected = [
         "ERROR mountpoint : No such file or directory",
         "ERROR mountpoint /nowhere/at/all: No such file or directory",
@@ -315,18 +271,11 @@ fn fail_in_every_way(place: &Place) {
         (&in_place, &[c"auto_unmount", c"context=x"], Errno::EPERM),
     ];
     for (mountpoint, items, errno) in cases {
-        assert_eq!(
-            mount(mountpoint, &options(items)).unwrap_err(),
-            errno,
-            "{mountpoint:?} {items:?}"
-        );
+        assert_eq!(mount(mountpoint, &options(items)).unwrap_err(), errno, "{mountpoint:?} {items:?}");
         assert_eq!(place.mounted(), None);
     }
     assert_eq!(descriptors(), before);
     // Dropped without unmounting, as by a daemon that died.
     drop(mount(&in_place, &Options::new()).unwrap());
-    assert_eq!(
-        mount(&in_place, &Options::new()).unwrap_err(),
-        Errno::ENOTCONN
-    );
+    assert_eq!(mount(&in_place, &Options::new()).unwrap_err(), Errno::ENOTCONN);
 }
