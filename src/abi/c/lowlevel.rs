@@ -1,39 +1,47 @@
 //! Types of `fuse_lowlevel.h`.
 
-use super::common::{fuse_bufvec, fuse_conn_info, fuse_file_info, fuse_pollhandle};
 use core::ffi::{c_char, c_int, c_uint, c_void};
-use libc::{dev_t, flock, gid_t, iovec, mode_t, off_t, pid_t, ssize_t, stat, uid_t};
+use libc::{gid_t, iovec, mode_t, off_t, pid_t, ssize_t, stat, uid_t};
 
-/// Inode number as the kernel knows it: the file system's own choice, 1 for the root.
+mod ops;
+pub use ops::fuse_lowlevel_ops;
+
+/// Number by which kernel and file system call an inode (node id). The file system chooses it in its answer to
+/// lookup; FUSE_ROOT_ID is the root's. It lives from that answer until forget has taken back every lookup.
 pub type fuse_ino_t = u64;
 
-/// A request in flight.
+/// Number of the root directory.
+pub const FUSE_ROOT_ID: c_int = 1;
+
+/// A request of the kernel that waits for its answer.
 #[repr(C)]
 pub struct fuse_req {
     opaque: [u8; 0],
 }
 
-/// Handle of a request in flight. It is valid from the callback until the reply; used later it is recognised and
-/// refused with a log line.
+/// Handle of a request. A callback gets it and owes exactly one call of one of the reply functions for it, at once or
+/// later, on any thread; that call ends it. A handle that is used once more is refused with a line in the log.
 pub type fuse_req_t = *mut fuse_req;
 
-/// What a lookup-like reply says of an inode.
+/// What lookup and the callbacks that make an inode answer.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct fuse_entry_param {
-    /// nodeid; 0 caches the absence of the name.
+    /// Node id. 0, in an answer to lookup: there is no such name, and the kernel may remember that for
+    /// `entry_timeout`.
     pub ino: fuse_ino_t,
-    /// Together with `ino` unique for the life of the file system.
+    /// Tells apart two inodes that had the same node id one after the other: the pair must be unique for as long as
+    /// NFS clients may remember it. 0 where node ids are never used again.
     pub generation: u64,
-    /// Attributes; `st_ino` is what applications see.
+    /// Attributes. They must be right even where `attr_timeout` is 0: the kernel takes type and size from here.
     pub attr: stat,
-    /// How long the attributes may be cached, in seconds.
+    /// How long the kernel may use the attributes without asking again, in seconds.
     pub attr_timeout: f64,
-    /// How long the name may be cached, in seconds.
+    /// How long the kernel may use the name without asking again, in seconds.
     pub entry_timeout: f64,
 }
 
-/// Who caused a request.
+/// Who caused a request. Unknown (0) in requests of the kernel's own: forget, release, write-back.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct fuse_ctx {
@@ -41,9 +49,9 @@ pub struct fuse_ctx {
     pub uid: uid_t,
     /// Group id.
     pub gid: gid_t,
-    /// Thread id; 0 when the request does not come from a process of this pid namespace.
+    /// Thread id; 0 when the thread is not visible from the daemon's pid namespace.
     pub pid: pid_t,
-    /// umask, in mknod, mkdir, create and tmpfile.
+    /// umask of the caller, in mknod, mkdir, create and tmpfile.
     pub umask: mode_t,
 }
 
@@ -51,23 +59,36 @@ pub struct fuse_ctx {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fuse_forget_data {
-    /// nodeid.
+    /// Node id.
     pub ino: fuse_ino_t,
-    /// Lookups to take back.
+    /// How many lookups to take back.
     pub nlookup: u64,
 }
 
-/// I/O functions of a session that does not talk to /dev/fuse, see fuse_session_custom_io().
+/// How a session that does not use /dev/fuse moves its bytes, see fuse_session_custom_io() (3.13). The functions
+/// behave as the system calls of these names do: bytes moved, or -1 with errno set.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fuse_custom_io {
-    /// Sends one whole reply. Required.
-    pub writev:
-        Option<unsafe extern "C" fn(fd: c_int, iov: *mut iovec, count: c_int, userdata: *mut c_void) -> ssize_t>,
-    /// Receives one whole request. Required.
-    pub read:
-        Option<unsafe extern "C" fn(fd: c_int, buf: *mut c_void, buf_len: usize, userdata: *mut c_void) -> ssize_t>,
-    /// Receives a request into a pipe. May be NULL.
+    /// Sends one whole message. Required.
+    pub writev: Option<
+        unsafe extern "C" fn(
+            fd: c_int,
+            iov: *mut iovec,
+            count: c_int,
+            userdata: *mut c_void,
+        ) -> ssize_t,
+    >,
+    /// Receives one whole message; 0 ends the session. Required.
+    pub read: Option<
+        unsafe extern "C" fn(
+            fd: c_int,
+            buf: *mut c_void,
+            buf_len: usize,
+            userdata: *mut c_void,
+        ) -> ssize_t,
+    >,
+    /// Receives a message into a pipe. May be NULL: then messages are read into memory.
     pub splice_receive: Option<
         unsafe extern "C" fn(
             fdin: c_int,
@@ -79,7 +100,7 @@ pub struct fuse_custom_io {
             userdata: *mut c_void,
         ) -> ssize_t,
     >,
-    /// Sends a reply from a pipe. May be NULL.
+    /// Sends a message from a pipe. May be NULL: then replies are sent from memory.
     pub splice_send: Option<
         unsafe extern "C" fn(
             fdin: c_int,
@@ -91,164 +112,83 @@ pub struct fuse_custom_io {
             userdata: *mut c_void,
         ) -> ssize_t,
     >,
-    /// Gives another fd of the same connection. May be NULL (3.17).
+    /// Opens a further descriptor of the same connection for a worker thread. May be NULL: then the workers share one
+    /// (3.17).
     pub clone_fd: Option<unsafe extern "C" fn(master_fd: c_int) -> c_int>,
 }
 
-/// Called when a request is interrupted, see fuse_req_interrupt_func().
+/// Called when the process that caused a request was interrupted while it waits, see fuse_req_interrupt_func(). It
+/// runs on a thread of the loop and must not answer the request itself unless it knows that nobody else does.
 pub type fuse_interrupt_func_t = Option<unsafe extern "C" fn(req: fuse_req_t, data: *mut c_void)>;
 
-/// What a command line of a low-level file system says, see fuse_parse_cmdline().
+/// What the command line of a low-level file system says, see fuse_parse_cmdline().
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct fuse_cmdline_opts {
     /// `-s`: serve with one thread.
     pub singlethread: c_int,
-    /// `-f`: stay in the foreground.
+    /// `-f`, or implied by `-d`: stay in the foreground.
     pub foreground: c_int,
-    /// `-d`: debug output.
+    /// `-d` or `-o debug`: log every request and reply.
     pub debug: c_int,
-    /// Add no subtype of our own.
+    /// Not 0 when the command line names a `fsname=` or `subtype=`, so that none is made of the program's name.
     pub nodefault_subtype: c_int,
-    /// The mountpoint, absolute, from malloc(3); NULL when none was given.
+    /// The mountpoint as an absolute path, or `/dev/fd/N`; from malloc(3), for the program to free. NULL when none
+    /// was given.
     pub mountpoint: *mut c_char,
-    /// `-V`.
+    /// `-V` or `--version`.
     pub show_version: c_int,
-    /// `-h`.
+    /// `-h` or `--help`.
     pub show_help: c_int,
-    /// `-o clone_fd`.
+    /// `-o clone_fd`: each worker reads from a device descriptor of its own.
     pub clone_fd: c_int,
-    /// `-o max_idle_threads=`.
+    /// `-o max_idle_threads=N`; (unsigned)-1 when it was not given.
     pub max_idle_threads: c_uint,
-    /// `-o max_threads=` (3.12).
+    /// `-o max_threads=N`; 10 when it was not given (3.12).
     pub max_threads: c_uint,
 }
 
 /// Bytes of [`fuse_cmdline_opts`] before 3.12.
 pub const CMDLINE_OPTS_COMPAT_SIZE: usize = 40;
 
-/// Declares `fuse_lowlevel_ops`: every member is an optional C function.
-macro_rules! ops {
-    ($($(#[$meta:meta])* $name:ident($($arg:ident: $ty:ty),* $(,)?);)*) => {
-        /// The callbacks of a low-level file system. A member that is NULL answers ENOSYS, or what its documentation
-        /// says. cbindgen:ignore
-        #[repr(C)]
-        #[derive(Clone, Copy, Default)]
-        pub struct fuse_lowlevel_ops {
-            $($(#[$meta])* pub $name: Option<unsafe extern "C" fn($($arg: $ty),*)>,)*
-        }
-    };
-}
-
-ops! {
-    /// Start of the session.
-    init(userdata: *mut c_void, conn: *mut fuse_conn_info);
-    /// End of the session.
-    destroy(userdata: *mut c_void);
-    /// Finds a name in a directory.
-    lookup(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char);
-    /// The kernel forgets lookups of an inode.
-    forget(req: fuse_req_t, ino: fuse_ino_t, nlookup: u64);
-    /// Attributes.
-    getattr(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// Changes attributes.
-    setattr(req: fuse_req_t, ino: fuse_ino_t, attr: *mut stat, to_set: c_int, fi: *mut fuse_file_info);
-    /// Target of a symbolic link.
-    readlink(req: fuse_req_t, ino: fuse_ino_t);
-    /// Makes a file node.
-    mknod(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, mode: mode_t, rdev: dev_t);
-    /// Makes a directory.
-    mkdir(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, mode: mode_t);
-    /// Removes a file.
-    unlink(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char);
-    /// Removes a directory.
-    rmdir(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char);
-    /// Makes a symbolic link.
-    symlink(req: fuse_req_t, link: *const c_char, parent: fuse_ino_t, name: *const c_char);
-    /// Renames.
-    rename(
-        req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, newparent: fuse_ino_t, newname: *const c_char,
-        flags: c_uint,
-    );
-    /// Makes a hard link.
-    link(req: fuse_req_t, ino: fuse_ino_t, newparent: fuse_ino_t, newname: *const c_char);
-    /// Opens a file.
-    open(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// Reads.
-    read(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info);
-    /// Writes.
-    write(req: fuse_req_t, ino: fuse_ino_t, buf: *const c_char, size: usize, off: off_t, fi: *mut fuse_file_info);
-    /// A descriptor of an open file is closed.
-    flush(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// The last descriptor of an open file is closed.
-    release(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// Syncs a file.
-    fsync(req: fuse_req_t, ino: fuse_ino_t, datasync: c_int, fi: *mut fuse_file_info);
-    /// Opens a directory.
-    opendir(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// Reads a directory.
-    readdir(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info);
-    /// Closes a directory.
-    releasedir(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info);
-    /// Syncs a directory.
-    fsyncdir(req: fuse_req_t, ino: fuse_ino_t, datasync: c_int, fi: *mut fuse_file_info);
-    /// Figures of the file system.
-    statfs(req: fuse_req_t, ino: fuse_ino_t);
-    /// Sets an extended attribute.
-    setxattr(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char, value: *const c_char, size: usize, flags: c_int);
-    /// Gets an extended attribute.
-    getxattr(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char, size: usize);
-    /// Lists extended attributes.
-    listxattr(req: fuse_req_t, ino: fuse_ino_t, size: usize);
-    /// Removes an extended attribute.
-    removexattr(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char);
-    /// Checks permissions.
-    access(req: fuse_req_t, ino: fuse_ino_t, mask: c_int);
-    /// Makes and opens a file.
-    create(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, mode: mode_t, fi: *mut fuse_file_info);
-    /// Tests for a lock.
-    getlk(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, lock: *mut flock);
-    /// Takes, changes or drops a lock.
-    setlk(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, lock: *mut flock, sleep: c_int);
-    /// Maps a block of a file to one of the device.
-    bmap(req: fuse_req_t, ino: fuse_ino_t, blocksize: usize, idx: u64);
-    /// ioctl(2).
-    ioctl(
-        req: fuse_req_t, ino: fuse_ino_t, cmd: c_uint, arg: *mut c_void, fi: *mut fuse_file_info, flags: c_uint,
-        in_buf: *const c_void, in_bufsz: usize, out_bufsz: usize,
-    );
-    /// poll(2).
-    poll(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, ph: *mut fuse_pollhandle);
-    /// Writes, with the data where it is.
-    write_buf(req: fuse_req_t, ino: fuse_ino_t, bufv: *mut fuse_bufvec, off: off_t, fi: *mut fuse_file_info);
-    /// Data that fuse_lowlevel_notify_retrieve() asked for.
-    retrieve_reply(req: fuse_req_t, cookie: *mut c_void, ino: fuse_ino_t, offset: off_t, bufv: *mut fuse_bufvec);
-    /// Several forgets.
-    forget_multi(req: fuse_req_t, count: usize, forgets: *mut fuse_forget_data);
-    /// BSD lock.
-    flock(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, op: c_int);
-    /// Reserves space.
-    fallocate(req: fuse_req_t, ino: fuse_ino_t, mode: c_int, offset: off_t, length: off_t, fi: *mut fuse_file_info);
-    /// Reads a directory with attributes.
-    readdirplus(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info);
-    /// Copies a range between files.
-    copy_file_range(
-        req: fuse_req_t, ino_in: fuse_ino_t, off_in: off_t, fi_in: *mut fuse_file_info, ino_out: fuse_ino_t,
-        off_out: off_t, fi_out: *mut fuse_file_info, len: usize, flags: c_int,
-    );
-    /// Finds data or a hole.
-    lseek(req: fuse_req_t, ino: fuse_ino_t, off: off_t, whence: c_int, fi: *mut fuse_file_info);
-    /// Makes a file without a name (3.17).
-    tmpfile(req: fuse_req_t, parent: fuse_ino_t, mode: mode_t, fi: *mut fuse_file_info);
-    /// Attributes as statx sees them (3.18).
-    statx(req: fuse_req_t, ino: fuse_ino_t, flags: c_int, mask: c_int, fi: *mut fuse_file_info);
-    /// Syncs the file system (3.19).
-    syncfs(req: fuse_req_t, ino: fuse_ino_t);
-}
-
-/// Flags of entry invalidation.
+/// How fuse_lowlevel_notify_inval_entry() and fuse_lowlevel_notify_expire_entry() treat a name.
 pub type fuse_notify_entry_flags = c_int;
-/// Drop the entry.
+/// Forget the name.
 pub const FUSE_LL_INVALIDATE: fuse_notify_entry_flags = 0;
-/// Let the entry expire at its next use.
-pub const FUSE_LL_EXPIRE_ONLY: fuse_notify_entry_flags = 1;
+/// Let its time be up: the next use asks the file system again, and mounts below it stay (Linux 6.2).
+pub const FUSE_LL_EXPIRE_ONLY: fuse_notify_entry_flags = 1 << 0;
+
+/// In to_set of setattr: permission bits (`st_mode`).
+pub const FUSE_SET_ATTR_MODE: c_int = 1 << 0;
+/// In to_set of setattr: owner (`st_uid`).
+pub const FUSE_SET_ATTR_UID: c_int = 1 << 1;
+/// In to_set of setattr: group (`st_gid`).
+pub const FUSE_SET_ATTR_GID: c_int = 1 << 2;
+/// In to_set of setattr: size (`st_size`): truncate or extend.
+pub const FUSE_SET_ATTR_SIZE: c_int = 1 << 3;
+/// In to_set of setattr: access time (`st_atim`).
+pub const FUSE_SET_ATTR_ATIME: c_int = 1 << 4;
+/// In to_set of setattr: modification time (`st_mtim`).
+pub const FUSE_SET_ATTR_MTIME: c_int = 1 << 5;
+/// In to_set of setattr: access time, to the present.
+pub const FUSE_SET_ATTR_ATIME_NOW: c_int = 1 << 7;
+/// In to_set of setattr: modification time, to the present.
+pub const FUSE_SET_ATTR_MTIME_NOW: c_int = 1 << 8;
+/// In to_set of setattr: a mark inside the kernel, never passed on.
+pub const FUSE_SET_ATTR_FORCE: c_int = 1 << 9;
+/// In to_set of setattr: change time (`st_ctim`), with write-back caching.
+pub const FUSE_SET_ATTR_CTIME: c_int = 1 << 10;
+/// In to_set of setattr: clear set-user-id.
+pub const FUSE_SET_ATTR_KILL_SUID: c_int = 1 << 11;
+/// In to_set of setattr: clear set-group-id.
+pub const FUSE_SET_ATTR_KILL_SGID: c_int = 1 << 12;
+/// In to_set of setattr: never passed on; `fi` says whether the file is open.
+pub const FUSE_SET_ATTR_FILE: c_int = 1 << 13;
+/// In to_set of setattr: a mark inside the kernel, never passed on.
+pub const FUSE_SET_ATTR_KILL_PRIV: c_int = 1 << 14;
+/// In to_set of setattr: a mark inside the kernel, never passed on.
+pub const FUSE_SET_ATTR_OPEN: c_int = 1 << 15;
+/// In to_set of setattr: a mark inside the kernel, never passed on.
+pub const FUSE_SET_ATTR_TIMES_SET: c_int = 1 << 16;
+/// In to_set of setattr: a mark inside the kernel, never passed on.
+pub const FUSE_SET_ATTR_TOUCH: c_int = 1 << 17;
