@@ -75,7 +75,7 @@ fn config(surface: &Surface) -> Config {
         no_includes: true,
         usize_is_size_t: true,
         documentation_style: DocumentationStyle::Doxy,
-        line_length: 110,
+        line_length: item::LINE_LENGTH,
         tab_width: 4,
         ..Config::default()
     };

@@ -2,6 +2,9 @@
 
 use crate::surface::Surface;
 
+/// Where lines are broken.
+pub const LINE_LENGTH: usize = 110;
+
 /// Kinds of declarations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -48,7 +51,7 @@ pub fn split(text: &str) -> Vec<Item> {
         }
         depth += line.matches(['{', '(']).count() as i32 - line.matches(['}', ')']).count() as i32;
         if depth == 0 && (trimmed.ends_with(';') || trimmed.starts_with("#define")) {
-            items.extend(item(std::mem::take(&mut doc), std::mem::take(&mut code)));
+            items.extend(item(std::mem::take(&mut doc), std::mem::take(&mut code)).map(plain));
         }
     }
     items
@@ -88,9 +91,8 @@ fn item(doc: String, code: String) -> Option<Item> {
     })
 }
 
-/// Makes of cbindgen's items what the headers show: enums of the integer aliases, opaque structs, plain documentation.
+/// Makes of cbindgen's types what the headers show: enums of the integer aliases, all in the order of the source.
 pub fn refine(items: Vec<Item>, surface: &Surface) -> Vec<Item> {
-    let items: Vec<Item> = items.into_iter().map(plain).collect();
     let enum_of = |item: &Item| {
         let declared = surface.declared.get(&item.name)?.constant_type.clone()?;
         surface.declared.contains_key(&declared).then_some(declared)
@@ -120,12 +122,16 @@ pub fn refine(items: Vec<Item>, surface: &Surface) -> Vec<Item> {
     refined
 }
 
+/// Opaque structs, constants of the right width, comments and functions in one form.
 fn plain(mut item: Item) -> Item {
     if item.code.contains("uint8_t opaque[0];") {
         item.code = format!("struct {};\n", item.name);
     }
     if item.code.starts_with("#define") {
         item.code = unsigned_long(&item.code);
+    }
+    if item.kind == Kind::Function {
+        item.code = one_line(&item.code);
     }
     item.doc = short_comments(&plain_text(&item.doc));
     item.code = short_comments(&plain_text(
@@ -152,6 +158,17 @@ fn plain_text(text: &str) -> String {
     text.replace("[`", "`")
         .replace("`]", "`")
         .replace("* # Safety", "* The caller owes:")
+}
+
+/// A function that fits stands on one line.
+fn one_line(code: &str) -> String {
+    let words: Vec<&str> = code.split_whitespace().collect();
+    let joined = words.join(" ");
+    if joined.len() <= LINE_LENGTH {
+        joined + "\n"
+    } else {
+        code.to_string()
+    }
 }
 
 /// A comment of one line stands on one line.

@@ -5,15 +5,15 @@ use crate::{Result, files_below, read};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The headers, each after those that it includes, with the name of its source files: `src/abi/c/<stem>.rs`,
-/// `src/abi/c/<stem>/`, `src/capi/<stem>.rs` and `src/capi/<stem>/`. A new header needs a line here and a template
-/// in `include/templates/`.
-pub const HEADERS: [(&str, &str); 5] = [
-    ("libfuse_config.h", "config"),
-    ("fuse_opt.h", "opt"),
-    ("fuse_log.h", "log"),
-    ("fuse_common.h", "common"),
-    ("fuse_lowlevel.h", "lowlevel"),
+/// The headers, each after those that it includes, with the names of its source files: for each stem
+/// `src/abi/c/<stem>.rs`, `src/abi/c/<stem>/`, `src/capi/<stem>.rs` and `src/capi/<stem>/`. A new header needs a line
+/// here and a template in `include/templates/`.
+pub const HEADERS: [(&str, &[&str]); 5] = [
+    ("libfuse_config.h", &["config"]),
+    ("fuse_opt.h", &["opt"]),
+    ("fuse_log.h", &["log"]),
+    ("fuse_common.h", &["common"]),
+    ("fuse_lowlevel.h", &["lowlevel", "cmdline"]),
 ];
 
 /// A `symver!` line: a symbol of the libraries.
@@ -59,15 +59,13 @@ impl Surface {
     /// Reads the source below `root`.
     pub fn read(root: &Path) -> Result<Self> {
         let mut surface = Self::default();
-        for (header, (_, stem)) in HEADERS.iter().enumerate() {
-            for side in ["src/abi/c", "src/capi"] {
-                let mut files = vec![root.join(side).join(format!("{stem}.rs"))];
-                files.retain(|file| file.exists());
-                files.extend(files_below(&root.join(side).join(stem), &["rs"]));
-                for file in files {
-                    surface.scan(&read(&file)?, header)?;
-                    surface.files.push(file);
-                }
+        for (header, (_, stems)) in HEADERS.iter().enumerate() {
+            for file in ["src/abi/c", "src/capi"]
+                .iter()
+                .flat_map(|side| files_of(&root.join(side), stems))
+            {
+                surface.scan(&read(&file)?, header)?;
+                surface.files.push(file);
             }
         }
         surface.refuse_strays(root)?;
@@ -141,6 +139,15 @@ impl Surface {
             part("HOTFIX")?
         ))
     }
+}
+
+fn files_of(side: &Path, stems: &[&str]) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for stem in stems {
+        files.extend(Some(side.join(format!("{stem}.rs"))).filter(|file| file.exists()));
+        files.extend(files_below(&side.join(stem), &["rs"]));
+    }
+    files
 }
 
 fn integer(value: &str) -> Option<i64> {

@@ -36,10 +36,8 @@ enum fuse_log_level {
 /** Receives each log line: its severity and what printf(3) would get. The message may lack a newline or end in one. */
 typedef void (*fuse_log_func_t)(enum fuse_log_level level, const char *fmt, va_list ap);
 
-/**
- * Logs a message through the log function: severity, then what printf(3) takes (libfuse 3.7).
- */
-extern void fuse_log(enum fuse_log_level level, const char *fmt, ...)
+/** Logs a message through the log function: severity, then what printf(3) takes (libfuse 3.7). */
+void fuse_log(enum fuse_log_level level, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
 /**
