@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from surface import HEADERS, INCLUDE, layout, run
+from surface import INCLUDE, layout, run
 
 SYSTEM = Path("/usr/include/fuse3")
 
@@ -17,6 +17,7 @@ DIFFERENT = {
     "fuse_session_fd": "takes a const session since 3.17",
     "fuse_remove_signal_handlers": "takes a const session since 3.17",
     "fuse_apply_conn_info_opts": "takes const options since 3.17",
+    "fuse_loop_cfg_convert": "takes a const old configuration since 3.17",
     "FUSE_MINOR_VERSION": "the version",
     "FUSE_HOTFIX_VERSION": "the version",
     "FUSE_VERSION": "the version",
@@ -37,10 +38,10 @@ int main() {{
 """
 
 
-def code(folder):
-    """The headers of a folder without comments."""
-    texts = [(folder / name).read_text() for name in HEADERS if (folder / name).exists()]
-    return re.sub(r"/\*.*?\*/|//[^\n]*", "", "\n".join(texts), flags=re.S)
+def preprocessed(folder, version, *flags):
+    """What a program for an API version sees of a folder's headers."""
+    include = f"#define FUSE_USE_VERSION {version}\n#include <fuse_lowlevel.h>\n"
+    return run("g++", "-std=c++17", "-E", "-P", *flags, "-I", folder, "-x", "c++", "-", input=include)
 
 
 def described(folder, version, lines, where):
@@ -55,13 +56,14 @@ def described(folder, version, lines, where):
 def test_as_the_systems_headers(version, tmp_path):
     if not (SYSTEM / "fuse_lowlevel.h").exists():
         pytest.skip("libfuse3-dev is not installed")
-    ours, theirs = code(INCLUDE / "fuse3"), code(SYSTEM)
-    words = set(re.findall(r"\w+", theirs))
-    macros = set(re.findall(r"#\s*define (\w+)\(", ours + theirs))
-    functions = set(re.findall(r"^[a-z][\w *]*?\b(fuse_\w+)\(", ours, re.M)) & words - macros
-    if version < 312:
-        functions -= {name for name in functions if name.startswith("fuse_loop_cfg_")}
-    constants = set(re.findall(r"\b(FUSE_[A-Z_0-9]+)\b(?= = |\s+\(?-?\d)", ours)) & words - macros
+    ours, theirs = (preprocessed(folder, version) for folder in (INCLUDE / "fuse3", SYSTEM))
+    defines = [preprocessed(folder, version, "-dM") for folder in (INCLUDE / "fuse3", SYSTEM)]
+    macros = set(re.findall(r"#define (\w+)\(", "".join(defines)))
+    words = set(re.findall(r"\w+", theirs)) - macros
+    functions = set(re.findall(r"^[a-z][\w *]*?\b(fuse_\w+)\(", ours, re.M)) & words
+    values = [set(re.findall(r"#define (FUSE_\w+) \(?-?\d", text)) for text in defines]
+    enumerators = set(re.findall(r"\b(FUSE_[A-Z_0-9]+) =", ours)) & words
+    constants = (values[0] & values[1]) | enumerators
     fields = {(name, field) for name, _, field, _, bit, _ in layout("3") if bit is None and field != "reserved"}
     fields &= {(name, field) for name, _, field, _, bit, _ in layout("4") if bit is None and f"struct {name} {{" in ours}
     if version < 312:

@@ -6,9 +6,7 @@ use crate::{Result, read};
 use cbindgen::{Builder, Config, DocumentationStyle, ItemType, Language, Style};
 
 /// Structs of the system's headers that the surface mentions.
-const SYSTEM_STRUCTS: [&str; 7] = [
-    "stat", "statvfs", "statx", "flock", "iovec", "timespec", "utimbuf",
-];
+const SYSTEM_STRUCTS: [&str; 7] = ["stat", "statvfs", "statx", "flock", "iovec", "timespec", "utimbuf"];
 
 /// All declarations of the surface, in the order of its source; only exported functions, and each under the names
 /// that it is exported as.
@@ -19,18 +17,11 @@ pub fn items(surface: &Surface) -> Result<Vec<Item>> {
         builder = builder.with_src(file);
     }
     let mut text = Vec::new();
-    builder
-        .generate()
-        .map_err(|e| format!("cbindgen: {e}"))?
-        .write(&mut text);
+    builder.generate().map_err(|e| format!("cbindgen: {e}"))?.write(&mut text);
     let text = String::from_utf8(text).map_err(|e| format!("cbindgen: {e}"))?;
-    let items: Vec<Item> = item::split(&text)
-        .into_iter()
-        .filter(|item| item.kind == Kind::Function || public(&item.name))
-        .collect();
-    let (functions, types): (Vec<Item>, Vec<Item>) = items
-        .into_iter()
-        .partition(|item| item.kind == Kind::Function);
+    let items: Vec<Item> =
+        item::split(&text).into_iter().filter(|item| item.kind == Kind::Function || public(&item.name)).collect();
+    let (functions, types): (Vec<Item>, Vec<Item>) = items.into_iter().partition(|item| item.kind == Kind::Function);
     let mut items = item::refine(types, surface);
     for export in &surface.exports {
         let Some(function) = functions.iter().find(|f| f.name == export.function) else {
@@ -39,12 +30,7 @@ pub fn items(surface: &Surface) -> Result<Vec<Item>> {
                 export.name, export.function
             ));
         };
-        if !export.default
-            && surface
-                .exports
-                .iter()
-                .any(|e| e.name == export.name && e.default)
-        {
+        if !export.default && surface.exports.iter().any(|e| e.name == export.name && e.default) {
             continue; // an old version of a name: no header declares it
         }
         items.push(under_name(function, &export.name));
@@ -54,18 +40,12 @@ pub fn items(surface: &Surface) -> Result<Vec<Item>> {
 
 /// Constants of ours that are no part of the interface do not begin like one.
 fn public(name: &str) -> bool {
-    ["FUSE", "CUSE", "fuse_", "cuse_", "libfuse_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    ["FUSE", "CUSE", "fuse_", "cuse_", "libfuse_"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn under_name(function: &Item, name: &str) -> Item {
     let old = format!("{}(", function.name);
-    Item {
-        name: name.to_string(),
-        code: function.code.replacen(&old, &format!("{name}("), 1),
-        ..function.clone()
-    }
+    Item { name: name.to_string(), code: function.code.replacen(&old, &format!("{name}("), 1), ..function.clone() }
 }
 
 fn config(surface: &Surface) -> Config {
@@ -90,23 +70,13 @@ fn config(surface: &Surface) -> Config {
         ItemType::Functions,
     ];
     for name in SYSTEM_STRUCTS {
-        config
-            .export
-            .rename
-            .insert(name.to_string(), format!("struct {name}"));
+        config.export.rename.insert(name.to_string(), format!("struct {name}"));
     }
     for declared in surface.declared.values() {
-        let Some(name) = declared
-            .constant_type
-            .as_ref()
-            .filter(|name| surface.declared.contains_key(*name))
-        else {
+        let Some(name) = declared.constant_type.as_ref().filter(|name| surface.declared.contains_key(*name)) else {
             continue;
         };
-        config
-            .export
-            .rename
-            .insert(name.clone(), format!("enum {name}"));
+        config.export.rename.insert(name.clone(), format!("enum {name}"));
     }
     config
 }

@@ -16,20 +16,12 @@ pub fn read_all(root: &Path) -> Result<Covers> {
     let mut covers = Covers::new();
     for folder in ["capi-tests", "examples"] {
         for file in files_below(&root.join(folder), &["c", "h", "cc", "cpp", "py"]) {
-            let path = file
-                .strip_prefix(root)
-                .unwrap_or(&file)
-                .display()
-                .to_string();
+            let path = file.strip_prefix(root).unwrap_or(&file).display().to_string();
             if path.starts_with("capi-tests/structure/") || path.starts_with("capi-tests/build/") {
                 continue;
             }
             let text = read(&file)?;
-            let calls = if path.ends_with(".py") {
-                Vec::new()
-            } else {
-                calls(&text)
-            };
+            let calls = if path.ends_with(".py") { Vec::new() } else { calls(&text) };
             for name in markers(&text).into_iter().chain(calls) {
                 covers.entry(name).or_default().insert(path.clone());
             }
@@ -50,9 +42,7 @@ fn calls(text: &str) -> Vec<String> {
     let code = code_only(text);
     let before = code.match_indices('(').map(|(at, _)| code[..at].trim_end());
     let name = |before: &str| {
-        let start = before
-            .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .map_or(0, |at| at + 1);
+        let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
         before[start..].to_string()
     };
     before.map(name).filter(|name| !name.is_empty()).collect()
@@ -100,9 +90,6 @@ mod tests {
     fn calls_in_code_only() {
         let text = "/* no(1) */ yes (2); // no2()\n\"no3(\" '\\'' also(\"\\\"(\") x";
         assert_eq!(calls(text), ["yes", "also"]);
-        assert_eq!(
-            markers("# covers: fuse_a, fuse_b@FUSE_3.2\n"),
-            ["fuse_a", "fuse_b@FUSE_3.2"]
-        );
+        assert_eq!(markers("# covers: fuse_a, fuse_b@FUSE_3.2\n"), ["fuse_a", "fuse_b@FUSE_3.2"]);
     }
 }

@@ -8,30 +8,16 @@ use std::path::Path;
 pub fn generate(root: &Path, surface: &Surface) -> Result<Vec<Output>> {
     let items = cbind::items(surface)?;
     let header_of = |name: &str| {
-        let exported = surface
-            .exports
-            .iter()
-            .find(|export| export.name == name)
-            .map(|export| export.header);
+        let exported = surface.exports.iter().find(|export| export.name == name).map(|export| export.header);
         exported.or_else(|| surface.declared.get(name).map(|declared| declared.header))
     };
     let mut outputs = Vec::new();
     for (index, (name, _)) in HEADERS.iter().enumerate() {
-        let own: Vec<_> = items
-            .iter()
-            .filter(|item| header_of(&item.name) == Some(index))
-            .cloned()
-            .collect();
+        let own: Vec<_> = items.iter().filter(|item| header_of(&item.name) == Some(index)).cloned().collect();
         let text = read(&root.join(format!("include/templates/{name}.in")))?;
         let body = template::render(name, &text, &own)?;
-        outputs.push(Output::new(
-            format!("include/fuse3/{name}"),
-            format!("{}{}", notice(name), body),
-        ));
-        outputs.push(Output::new(
-            format!("include/{name}"),
-            format!("{}#include \"fuse3/{name}\"\n", notice(name)),
-        ));
+        outputs.push(Output::new(format!("include/fuse3/{name}"), format!("{}{}", notice(name), body)));
+        outputs.push(Output::new(format!("include/{name}"), format!("{}#include \"fuse3/{name}\"\n", notice(name))));
     }
     Ok(outputs)
 }

@@ -59,36 +59,22 @@ pub fn split(text: &str) -> Vec<Item> {
 
 fn item(doc: String, code: String) -> Option<Item> {
     let word = |text: &str| -> String {
-        text.trim_start_matches([' ', '*', '('])
-            .chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        text.trim_start_matches([' ', '*', '(']).chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
     let last_word = |text: &str| word(text.trim_end().rsplit([' ', '*']).next().unwrap_or(text));
     let (kind, name) = if let Some(rest) = code.strip_prefix("#define ") {
         (Kind::Type, word(rest))
     } else if let Some(rest) = code.strip_prefix("typedef ") {
         let pointer = rest.find("(*").map(|at| word(&rest[at..]));
-        (
-            Kind::Type,
-            pointer.unwrap_or_else(|| last_word(rest.trim_end().trim_end_matches(';'))),
-        )
-    } else if let Some((head, _)) = code
-        .split_once(" {")
-        .filter(|(head, _)| !head.contains('('))
-    {
+        (Kind::Type, pointer.unwrap_or_else(|| last_word(rest.trim_end().trim_end_matches(';'))))
+    } else if let Some((head, _)) = code.split_once(" {").filter(|(head, _)| !head.contains('(')) {
         (Kind::Type, last_word(head))
     } else if let Some((head, _)) = code.split_once('(') {
         (Kind::Function, last_word(head))
     } else {
         (Kind::Type, last_word(code.trim_end().trim_end_matches(';')))
     };
-    (!name.is_empty()).then_some(Item {
-        kind,
-        name,
-        doc,
-        code,
-    })
+    (!name.is_empty()).then_some(Item { kind, name, doc, code })
 }
 
 /// Makes of cbindgen's types what the headers show: enums of the integer aliases, all in the order of the source.
@@ -99,25 +85,13 @@ pub fn refine(items: Vec<Item>, surface: &Surface) -> Vec<Item> {
     };
     let mut refined: Vec<Item> = Vec::new();
     for item in &items {
-        let constants: Vec<&Item> = items
-            .iter()
-            .filter(|c| enum_of(c).as_ref() == Some(&item.name))
-            .collect();
+        let constants: Vec<&Item> = items.iter().filter(|c| enum_of(c).as_ref() == Some(&item.name)).collect();
         if enum_of(item).is_some() {
             continue; // goes into its enum
         }
-        refined.push(if constants.is_empty() {
-            item.clone()
-        } else {
-            enumeration(item, &constants)
-        });
+        refined.push(if constants.is_empty() { item.clone() } else { enumeration(item, &constants) });
     }
-    let order = |item: &Item| {
-        surface
-            .declared
-            .get(&item.name)
-            .map_or(usize::MAX, |d| d.order)
-    };
+    let order = |item: &Item| surface.declared.get(&item.name).map_or(usize::MAX, |d| d.order);
     refined.sort_by_key(order);
     refined
 }
@@ -134,9 +108,7 @@ fn plain(mut item: Item) -> Item {
         item.code = one_line(&item.code);
     }
     item.doc = short_comments(&plain_text(&item.doc));
-    item.code = short_comments(&plain_text(
-        item.code.strip_prefix("extern ").unwrap_or(&item.code),
-    ));
+    item.code = short_comments(&plain_text(item.code.strip_prefix("extern ").unwrap_or(&item.code)));
     item
 }
 
@@ -145,30 +117,20 @@ fn unsigned_long(define: &str) -> String {
     let Some((head, shift)) = define.split_once("(1ull << ") else {
         return define.to_string();
     };
-    let wide = shift
-        .trim_end()
-        .trim_end_matches(')')
-        .parse::<u32>()
-        .is_ok_and(|bit| bit >= 32);
+    let wide = shift.trim_end().trim_end_matches(')').parse::<u32>().is_ok_and(|bit| bit >= 32);
     format!("{head}(1{} << {shift}", if wide { "ULL" } else { "UL" })
 }
 
 /// Takes out what only rustdoc understands: links and the heading of the section that C has no name for.
 fn plain_text(text: &str) -> String {
-    text.replace("[`", "`")
-        .replace("`]", "`")
-        .replace("* # Safety", "* The caller owes:")
+    text.replace("[`", "`").replace("`]", "`").replace("* # Safety", "* The caller owes:")
 }
 
 /// A function that fits stands on one line.
 fn one_line(code: &str) -> String {
     let words: Vec<&str> = code.split_whitespace().collect();
     let joined = words.join(" ");
-    if joined.len() <= LINE_LENGTH {
-        joined + "\n"
-    } else {
-        code.to_string()
-    }
+    if joined.len() <= LINE_LENGTH { joined + "\n" } else { code.to_string() }
 }
 
 /// A comment of one line stands on one line.
@@ -180,10 +142,7 @@ fn short_comments(text: &str) -> String {
         match lines.get(at..at + 3) {
             Some([open, only, close]) if open.trim() == "/**" && close.trim() == "*/" => {
                 let indent = &open[..open.len() - open.trim_start().len()];
-                out.push_str(&format!(
-                    "{indent}/**{} */\n",
-                    only.trim_start().trim_start_matches('*')
-                ));
+                out.push_str(&format!("{indent}/**{} */\n", only.trim_start().trim_start_matches('*')));
                 at += 3;
             }
             _ => {
@@ -198,25 +157,12 @@ fn short_comments(text: &str) -> String {
 
 fn enumeration(alias: &Item, constants: &[&Item]) -> Item {
     let member = |constant: &&Item| {
-        let value = constant
-            .code
-            .trim_end()
-            .splitn(3, ' ')
-            .nth(2)
-            .unwrap_or_default()
-            .to_string();
-        let doc: String = constant
-            .doc
-            .lines()
-            .map(|line| format!("    {line}\n"))
-            .collect();
+        let value = constant.code.trim_end().splitn(3, ' ').nth(2).unwrap_or_default().to_string();
+        let doc: String = constant.doc.lines().map(|line| format!("    {line}\n")).collect();
         format!("{doc}    {} = {value}", constant.name)
     };
     let members: Vec<String> = constants.iter().map(member).collect();
-    Item {
-        code: format!("enum {} {{\n{}\n}};\n", alias.name, members.join(",\n")),
-        ..alias.clone()
-    }
+    Item { code: format!("enum {} {{\n{}\n}};\n", alias.name, members.join(",\n")), ..alias.clone() }
 }
 
 #[cfg(test)]
@@ -243,13 +189,7 @@ mod tests {
 
     #[test]
     fn width_of_shifts() {
-        assert_eq!(
-            unsigned_long("#define A (1ull << 31)\n"),
-            "#define A (1UL << 31)\n"
-        );
-        assert_eq!(
-            unsigned_long("#define A (1ull << 32)\n"),
-            "#define A (1ULL << 32)\n"
-        );
+        assert_eq!(unsigned_long("#define A (1ull << 31)\n"), "#define A (1UL << 31)\n");
+        assert_eq!(unsigned_long("#define A (1ull << 32)\n"), "#define A (1ULL << 32)\n");
     }
 }

@@ -25,10 +25,7 @@ struct Output {
 
 impl Output {
     fn new(path: impl Into<PathBuf>, text: String) -> Self {
-        Self {
-            path: path.into(),
-            text,
-        }
+        Self { path: path.into(), text }
     }
 }
 
@@ -42,13 +39,7 @@ fn main() -> ExitCode {
         }
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    match generate(&root).and_then(|outputs| {
-        if check {
-            compare(&root, &outputs)
-        } else {
-            write(&root, &outputs)
-        }
-    }) {
+    match generate(&root).and_then(|outputs| if check { compare(&root, &outputs) } else { write(&root, &outputs) }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("headergen: {message}");
@@ -82,18 +73,13 @@ fn write(root: &Path, outputs: &[Output]) -> Result<()> {
 fn compare(root: &Path, outputs: &[Output]) -> Result<()> {
     let stale: Vec<String> = outputs
         .iter()
-        .filter(|output| {
-            fs::read_to_string(root.join(&output.path)).ok().as_ref() != Some(&output.text)
-        })
+        .filter(|output| fs::read_to_string(root.join(&output.path)).ok().as_ref() != Some(&output.text))
         .map(|output| output.path.display().to_string())
         .collect();
     if stale.is_empty() {
         return Ok(());
     }
-    Err(format!(
-        "stale, run `cargo run -p headergen`: {}",
-        stale.join(", ")
-    ))
+    Err(format!("stale, run `cargo run -p headergen`: {}", stale.join(", ")))
 }
 
 /// Reads a file, naming it when that fails.
@@ -111,10 +97,7 @@ fn files_below(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
         let path = entry.path();
         if path.is_dir() {
             found.extend(files_below(&path, extensions));
-        } else if path
-            .extension()
-            .is_some_and(|e| extensions.iter().any(|wanted| e == *wanted))
-        {
+        } else if path.extension().is_some_and(|e| extensions.iter().any(|wanted| e == *wanted)) {
             found.push(path);
         }
     }

@@ -60,10 +60,7 @@ impl Surface {
     pub fn read(root: &Path) -> Result<Self> {
         let mut surface = Self::default();
         for (header, (_, stems)) in HEADERS.iter().enumerate() {
-            for file in ["src/abi/c", "src/capi"]
-                .iter()
-                .flat_map(|side| files_of(&root.join(side), stems))
-            {
+            for file in ["src/abi/c", "src/capi"].iter().flat_map(|side| files_of(&root.join(side), stems)) {
                 surface.scan(&read(&file)?, header)?;
                 surface.files.push(file);
             }
@@ -76,10 +73,7 @@ impl Surface {
     fn refuse_strays(&self, root: &Path) -> Result<()> {
         for file in files_below(&root.join("src/capi"), &["rs"]) {
             if !self.files.contains(&file) && !exports(&read(&file)?, 0)?.is_empty() {
-                return Err(format!(
-                    "{} exports symbols and belongs to no header of HEADERS",
-                    file.display()
-                ));
+                return Err(format!("{} exports symbols and belongs to no header of HEADERS", file.display()));
             }
         }
         Ok(())
@@ -97,47 +91,29 @@ impl Surface {
             if !matches!(keyword, "struct" | "union" | "type" | "const") {
                 continue;
             }
-            let name: String = rest
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect();
+            let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             let constant = rest.split_once(": ").filter(|_| keyword == "const");
-            let constant_type =
-                constant.map(|(_, after)| after.split(" =").next().unwrap_or(after).to_string());
-            let number = constant
-                .and_then(|(_, after)| after.split_once("= "))
-                .and_then(|(_, value)| integer(value));
+            let constant_type = constant.map(|(_, after)| after.split(" =").next().unwrap_or(after).to_string());
+            let number = constant.and_then(|(_, after)| after.split_once("= ")).and_then(|(_, value)| integer(value));
             if let Some(number) = number {
                 self.numbers.insert(name.clone(), number);
             }
             let order = self.declared.len();
             // A struct with bit-fields stands there twice, under one name; its place is that of the first.
-            self.declared.entry(name).or_insert(Declared {
-                header,
-                order,
-                constant_type,
-            });
+            self.declared.entry(name).or_insert(Declared { header, order, constant_type });
         }
         Ok(())
     }
 
     /// The number that a constant has.
     pub fn number(&self, name: &str) -> Result<i64> {
-        self.numbers
-            .get(name)
-            .copied()
-            .ok_or_else(|| format!("no constant {name} with a plain number in src/abi/c"))
+        self.numbers.get(name).copied().ok_or_else(|| format!("no constant {name} with a plain number in src/abi/c"))
     }
 
     /// The version of the API, as in `3.19.0`.
     pub fn version(&self) -> Result<String> {
         let part = |name: &str| self.number(&format!("FUSE_{name}_VERSION"));
-        Ok(format!(
-            "{}.{}.{}",
-            part("MAJOR")?,
-            part("MINOR")?,
-            part("HOTFIX")?
-        ))
+        Ok(format!("{}.{}.{}", part("MAJOR")?, part("MINOR")?, part("HOTFIX")?))
     }
 }
 
@@ -152,10 +128,7 @@ fn files_of(side: &Path, stems: &[&str]) -> Vec<PathBuf> {
 
 fn integer(value: &str) -> Option<i64> {
     let value = value.trim_end_matches(';');
-    value.strip_prefix("0x").map_or_else(
-        || value.parse().ok(),
-        |hex| i64::from_str_radix(hex, 16).ok(),
-    )
+    value.strip_prefix("0x").map_or_else(|| value.parse().ok(), |hex| i64::from_str_radix(hex, 16).ok())
 }
 
 /// The `symver!` lines of a source file: `symver!(name, "V")`, `symver!(function as name @ "V")` or `@@`.
@@ -168,10 +141,7 @@ fn exports(text: &str, header: usize) -> Result<Vec<Export>> {
             continue; // a comment, or the definition of the macro
         }
         let inside = inside.split(')').next().unwrap_or(inside);
-        found.push(
-            export(inside, header)
-                .ok_or_else(|| format!("symver!({inside}) is not of a known form"))?,
-        );
+        found.push(export(inside, header).ok_or_else(|| format!("symver!({inside}) is not of a known form"))?);
     }
     Ok(found)
 }
@@ -187,13 +157,7 @@ fn export(inside: &str, header: usize) -> Option<Export> {
         [function, "as", name, "@@"] => (function, name, true),
         _ => return None,
     };
-    Some(Export {
-        name: name.to_string(),
-        function: function.to_string(),
-        version,
-        default,
-        header,
-    })
+    Some(Export { name: name.to_string(), function: function.to_string(), version, default, header })
 }
 
 #[cfg(test)]
@@ -203,19 +167,12 @@ mod tests {
     #[test]
     fn forms_of_symver() {
         let text = "symver!(a, \"FUSE_3.0\");\nsymver!(b as a @ \"FUSE_3.2\");\n// symver!(no, \"X\")\n    symver!(\n  c as d @@ \"FUSE_3.17.3\"\n);";
-        let found: Vec<_> = exports(text, 0)
-            .unwrap()
-            .into_iter()
-            .map(|e| (e.function, e.name, e.version, e.default))
-            .collect();
+        let found: Vec<_> =
+            exports(text, 0).unwrap().into_iter().map(|e| (e.function, e.name, e.version, e.default)).collect();
         let row = |f: &str, n: &str, v: &str, d| (f.to_string(), n.to_string(), v.to_string(), d);
         assert_eq!(
             found,
-            [
-                row("a", "a", "FUSE_3.0", true),
-                row("b", "a", "FUSE_3.2", false),
-                row("c", "d", "FUSE_3.17.3", true)
-            ]
+            [row("a", "a", "FUSE_3.0", true), row("b", "a", "FUSE_3.2", false), row("c", "d", "FUSE_3.17.3", true)]
         );
         assert!(exports("symver!(a b)", 0).is_err());
     }

@@ -5,6 +5,7 @@
 //! | instruction | meaning |
 //! | --- | --- |
 //! | `item NAME` | the declaration NAME with its documentation; text after the name goes before the semicolon |
+//! | `code NAME` | the declaration without its documentation |
 //! | `doc NAME` | only its documentation; what follows is written by hand |
 //! | `drop NAME` | not in this header |
 //! | `vary NAME if CONDITION: FROM -> TO` | in NAME, the statement with FROM has TO instead under the condition |
@@ -24,7 +25,7 @@ pub fn render(name: &str, template: &str, items: &[Item]) -> Result<String> {
         let Some((word, rest)) = instruction(line) else {
             continue;
         };
-        if let "item" | "doc" | "drop" = word {
+        if let "item" | "code" | "doc" | "drop" = word {
             named.insert(first_word(rest).to_string());
         }
         let changed = match word {
@@ -52,22 +53,16 @@ pub fn render(name: &str, template: &str, items: &[Item]) -> Result<String> {
             "vary" | "swap" | "drop" => {}
             "types" => out.push_str(&rest_of(&items, Kind::Type, &named)),
             "functions" => out.push_str(&rest_of(&items, Kind::Function, &named)),
-            "doc" | "item" => match item {
+            "doc" | "code" | "item" => match item {
                 Some(item) if word == "doc" => out.push_str(&item.doc),
+                Some(item) if word == "code" => out.push_str(&item.code),
                 Some(item) => out.push_str(&with_suffix(item, rest)),
                 None => {
-                    return Err(format!(
-                        "{name}.in, line {}: there is no {}",
-                        number + 1,
-                        first_word(rest)
-                    ));
+                    return Err(format!("{name}.in, line {}: there is no {}", number + 1, first_word(rest)));
                 }
             },
             _ => {
-                return Err(format!(
-                    "{name}.in, line {}: unknown instruction {word}",
-                    number + 1
-                ));
+                return Err(format!("{name}.in, line {}: unknown instruction {word}", number + 1));
             }
         }
     }
@@ -84,28 +79,16 @@ fn first_word(text: &str) -> &str {
 }
 
 fn with_suffix(item: &Item, rest: &str) -> String {
-    let suffix = rest
-        .trim_start()
-        .strip_prefix(&item.name)
-        .unwrap_or_default()
-        .trim();
+    let suffix = rest.trim_start().strip_prefix(&item.name).unwrap_or_default().trim();
     let code = item.code.trim_end().trim_end_matches(';');
     let gap = if suffix.is_empty() { "" } else { "\n    " };
-    let semicolon = if item.code.trim_end().ends_with(';') {
-        ";"
-    } else {
-        ""
-    };
+    let semicolon = if item.code.trim_end().ends_with(';') { ";" } else { "" };
     format!("{}{code}{gap}{suffix}{semicolon}\n", item.doc)
 }
 
 fn rest_of(items: &[Item], kind: Kind, named: &HashSet<String>) -> String {
-    let rest = items
-        .iter()
-        .filter(|item| item.kind == kind && !named.contains(&item.name));
-    rest.map(|item| format!("{}{}", item.doc, item.code))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let rest = items.iter().filter(|item| item.kind == kind && !named.contains(&item.name));
+    rest.map(|item| format!("{}{}", item.doc, item.code)).collect::<Vec<_>>().join("\n")
 }
 
 /// At most one empty line in a row, so that parts left out leave no gap.
@@ -143,20 +126,14 @@ fn vary(items: &mut [Item], rest: &str) -> Result<()> {
     let Some(item) = items.iter_mut().find(|item| item.name == name) else {
         return Ok(());
     };
-    let at = item
-        .code
-        .find(from)
-        .ok_or_else(|| format!("{name} has no `{from}`"))?;
+    let at = item.code.find(from).ok_or_else(|| format!("{name} has no `{from}`"))?;
     let before = &item.code[..at];
     let start = before.rfind([';', '{', '/']).map_or(0, |mark| mark + 1);
     let start = start + item.code[start..].find(|c: char| c != '\n').unwrap_or(0);
     let end = at + item.code[at..].find([';', '{']).ok_or_else(malformed)? + 1;
     let statement = item.code[start..end].to_string();
     let other = statement.replacen(from, to, 1);
-    item.code.replace_range(
-        start..end,
-        &format!("#if {condition}\n{other}\n#else\n{statement}\n#endif"),
-    );
+    item.code.replace_range(start..end, &format!("#if {condition}\n{other}\n#else\n{statement}\n#endif"));
     Ok(())
 }
 
@@ -165,22 +142,13 @@ mod tests {
     use super::*;
 
     fn item(kind: Kind, name: &str, code: &str) -> Item {
-        Item {
-            kind,
-            name: name.into(),
-            doc: format!("/** {name} */\n"),
-            code: code.into(),
-        }
+        Item { kind, name: name.into(), doc: format!("/** {name} */\n"), code: code.into() }
     }
 
     #[test]
     fn instructions() {
         let items = [
-            item(
-                Kind::Type,
-                "s",
-                "struct s {\n    /** m */\n    int m;\n    int n;\n};\n",
-            ),
+            item(Kind::Type, "s", "struct s {\n    /** m */\n    int m;\n    int n;\n};\n"),
             item(Kind::Function, "f", "void f(int);\n"),
             item(Kind::Function, "g", "void g(int);\n"),
         ];

@@ -488,7 +488,155 @@ struct libfuse_version {
     ((struct fuse_bufvec) { 1, 0, 0, { { (size__), (enum fuse_buf_flags)0, NULL, -1, 0, 0 } } })
 #endif
 
+/**
+ * Bytes in a buffer vector, from its first buffer on, whatever its position. The largest size_t when they cannot be
+ * counted. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `bufv` points to a vector with `count` buffers.
+ */
+size_t fuse_buf_size(const struct fuse_bufvec *bufv);
+
+/**
+ * Copies data from one buffer vector to another, as far as the shorter one goes, and moves the position of both
+ * behind what was copied.
+ *
+ * Between two files splice(2) is used where it can be, see the flags. A read or write of a file that comes short ends
+ * the copy, unless the buffer has FUSE_BUF_FD_RETRY.
+ * Returns the number of bytes copied, or a negative errno if an error came before the first byte. May be called on
+ * any thread, for vectors that no other thread uses. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Both point to vectors with `count` buffers, of which each holds, or has room for, what it states.
+ */
+ssize_t fuse_buf_copy(struct fuse_bufvec *dst, struct fuse_bufvec *src, enum fuse_buf_copy_flags flags);
+
+/**
+ * Takes the options about the connection out of an argument list, for fuse_apply_conn_info_opts() in the init
+ * callback.
+ *
+ * They are: `max_write=N`, `max_readahead=N` (bytes), `max_background=N`, `congestion_threshold=N` (requests),
+ * `time_gran=N` (nanoseconds), `async_read`, `sync_read`, `atomic_o_trunc` (without effect), `no_remote_lock`,
+ * `no_remote_flock`, `no_remote_posix_lock`, `readdirplus=yes|no|auto`, and each with or without `no_` in front
+ * `splice_write`, `splice_move`, `splice_read`, `auto_inval_data`, `async_dio` and `writeback_cache`.
+ *
+ * - `args`: the list, as in fuse_opt_parse().
+ *
+ * Returns the options, which the caller frees with free(3), or NULL after a log line. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `args` points to a list that nothing else uses meanwhile.
+ */
+struct fuse_conn_info_opts *fuse_parse_conn_info_opts(struct fuse_args *args);
+
+/**
+ * Sets in `conn` what the options say. For the init callback.
+ *
+ * - `opts`: from fuse_parse_conn_info_opts(), and still the caller's.
+ * - `conn`: what init got. In so.4, what the kernel is not capable of is not wanted; in so.3 it is, and the session
+ *   fails.
+ *
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Pointers as above.
+ */
+void fuse_apply_conn_info_opts(const struct fuse_conn_info_opts *opts, struct fuse_conn_info *conn);
+
+/**
+ * Puts the process into the background, unless `foreground` is not 0, and changes to the root directory.
+ *
+ * In the background it is the leader of a session of its own and its standard streams are `/dev/null`. The process
+ * that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
+ * not survive: call it before fuse_session_loop() and before starting any.
+ *
+ * Returns 0 in the process that goes on, or -1 after a log line. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * The process has no other thread, or none whose work the child would miss, such as a held lock.
+ */
+int fuse_daemonize(int foreground);
+
+/**
+ * Ends the session on SIGHUP, SIGINT and SIGTERM, and ignores SIGPIPE, where these have their default dispositions.
+ *
+ * The session's loop then returns the signal's number. With several sessions the last one to call this counts. Call
+ * it on one thread, before the loop. Returns 0, or -1 with errno after a log line. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_set_signal_handlers(struct fuse_session *se);
+
+/**
+ * Gives the signals of fuse_set_signal_handlers() their default dispositions back, where its handlers are still in
+ * place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+void fuse_remove_signal_handlers(struct fuse_session *se);
+
+/**
+ * Returns the version of libfuse whose interface this library has: 100 times the major plus the minor number. Since
+ * libfuse 3.0.
+ */
+int fuse_version(void);
+
+/** Returns that version as text, with all three numbers. It lives as long as the library. Since libfuse 3.0. */
+const char *fuse_pkgversion(void);
+
 #if FUSE_USE_VERSION >= FUSE_MAKE_VERSION(3, 12)
+/**
+ * Makes a configuration for a multi-threaded loop: no clone_fd, 10 threads, no limit on idle ones.
+ *
+ * The caller frees it with fuse_loop_cfg_destroy(). Returns NULL, after a log line, when memory ran out. Since
+ * libfuse 3.12.
+ */
+struct fuse_loop_config *fuse_loop_cfg_create(void);
+
+/**
+ * Frees a configuration; NULL is allowed. The loop does not need it any more once it runs. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `config` is from fuse_loop_cfg_create() and not used afterwards.
+ */
+void fuse_loop_cfg_destroy(struct fuse_loop_config *config);
+
+/**
+ * Sets how many threads may idle before one of them ends. UINT_MAX leaves the limit as it is, as does a number over
+ * 100000, after a log line. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
+ */
+void fuse_loop_cfg_set_idle_threads(struct fuse_loop_config *config, unsigned int value);
+
+/**
+ * Sets how many threads the loop runs at most. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
+ */
+void fuse_loop_cfg_set_max_threads(struct fuse_loop_config *config, unsigned int value);
+
+/**
+ * Sets whether each thread gets a device fd of its own: not 0 for yes. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
+ */
+void fuse_loop_cfg_set_clone_fd(struct fuse_loop_config *config, unsigned int value);
+
+/**
+ * Takes over what a struct of API 3.2 to 3.11 says: its idle limit (in so.4 it is the limit of all threads too) and
+ * clone_fd. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile; `v1_conf` points to such a struct.
+ */
+void fuse_loop_cfg_convert(struct fuse_loop_config *config, const struct fuse_loop_config_v1 *v1_conf);
+
 #endif
 
 #ifdef __cplusplus

@@ -711,6 +711,634 @@ struct fuse_lowlevel_ops {
     void (*syncfs)(fuse_req_t req, fuse_ino_t ino);
 };
 
+/**
+ * Adds a record to the buffer of a readdir reply.
+ *
+ * `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
+ * `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
+ * Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. May be called on any
+ * thread. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `buf` is null or points to `bufsize` writable bytes; `name` and `stbuf` point to what they say.
+ */
+size_t fuse_add_direntry(fuse_req_t req,
+                         char *buf,
+                         size_t bufsize,
+                         const char *name,
+                         const struct stat *stbuf,
+                         off_t off);
+
+/**
+ * Adds a record to the buffer of a readdirplus reply. Each record but those of "." and ".." raises the lookup count
+ * of its inode once the reply is sent, unless `e->ino` is 0.
+ *
+ * Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `buf` is null or points to `bufsize` writable bytes; `name` and `e` point to what they say.
+ */
+size_t fuse_add_direntry_plus(fuse_req_t req,
+                              char *buf,
+                              size_t bufsize,
+                              const char *name,
+                              const struct fuse_entry_param *e,
+                              off_t off);
+
+/**
+ * Serves requests on the calling thread, one after the other.
+ *
+ * Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session that exists until the loop returns.
+ */
+int fuse_session_loop(struct fuse_session *se);
+
+/**
+ * Wakes those who poll(2) a file.
+ *
+ * `ph`: the handle that the poll callback got; it stays the daemon's. The kernel polls again then. Returns 0 or a
+ * negative errno; NULL does nothing. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `ph` is NULL or a handle that was not destroyed, and its session exists.
+ */
+int fuse_lowlevel_notify_poll(struct fuse_pollhandle *ph);
+
+/**
+ * Drops what the kernel caches of an inode.
+ *
+ * `off`: start of the data to drop, in bytes; negative drops the attributes only. `len`: length, 0 for all that
+ * follows. Returns 0 or a negative errno: -ENOENT when the inode is not cached. Since libfuse 3.0, kernel 2.6.31.
+ *
+ * The caller owes:
+ * `se` is NULL or a session.
+ */
+int fuse_lowlevel_notify_inval_inode(struct fuse_session *se, fuse_ino_t ino, off_t off, off_t len);
+
+/**
+ * Drops a name that the kernel caches, and the attributes of its directory.
+ *
+ * `parent`: nodeid of the directory. `name`: NUL-terminated, `namelen` bytes without the NUL.
+ * Returns 0 or a negative errno: -ENOENT when the name is not cached. Since libfuse 3.0, kernel 2.6.31.
+ *
+ * The caller owes:
+ * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ */
+int fuse_lowlevel_notify_inval_entry(struct fuse_session *se,
+                                     fuse_ino_t parent,
+                                     const char *name,
+                                     size_t namelen);
+
+/**
+ * Lets a name that the kernel caches expire: it is looked up again at its next use, but unlike with
+ * fuse_lowlevel_notify_inval_entry() mounts and open directories below it stay.
+ *
+ * Arguments as for that function. Returns 0 or a negative errno: -ENOSYS when the kernel did not offer
+ * FUSE_CAP_EXPIRE_ONLY. Since libfuse 3.12, kernel 6.2. Headers of 3.13 to 3.15 declare a fifth argument, flags,
+ * which is ignored.
+ *
+ * The caller owes:
+ * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ */
+int fuse_lowlevel_notify_expire_entry(struct fuse_session *se,
+                                      fuse_ino_t parent,
+                                      const char *name,
+                                      size_t namelen);
+
+/**
+ * Tells the kernel that a name was deleted: as fuse_lowlevel_notify_inval_entry(), and who watches the directory is
+ * told, provided that the name still stands for `child`.
+ *
+ * Returns 0 or a negative errno: -ENOENT when the name is not cached, -ENOTEMPTY for a directory that is not empty.
+ * Since libfuse 3.0, kernel 3.3.
+ *
+ * The caller owes:
+ * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ */
+int fuse_lowlevel_notify_delete(struct fuse_session *se,
+                                fuse_ino_t parent,
+                                fuse_ino_t child,
+                                const char *name,
+                                size_t namelen);
+
+/**
+ * Stores data in the kernel's page cache, extending the file if it reaches behind its end.
+ *
+ * `ino`: nodeid. `offset`: position in the file, in bytes. `bufv`: the data; files in it are read.
+ * `flags`: as for fuse_buf_copy(). Returns 0 or a negative errno: -ENOENT when the inode is not cached.
+ * Since libfuse 3.0, kernel 2.6.36.
+ *
+ * The caller owes:
+ * `se` is NULL or a session; `bufv` points to buffers of which each holds what it states.
+ */
+int fuse_lowlevel_notify_store(struct fuse_session *se,
+                               fuse_ino_t ino,
+                               off_t offset,
+                               struct fuse_bufvec *bufv,
+                               enum fuse_buf_copy_flags flags);
+
+/**
+ * Asks for data of the kernel's page cache, which arrives in the retrieve_reply callback: only what is cached, so it
+ * may be less than asked for, or nothing.
+ *
+ * `ino`: nodeid. `size`, `offset`: which part of the file, in bytes. `cookie`: passed to the callback.
+ * Returns 0 or a negative errno, and then the callback is not called: -ENOENT when the inode is not cached.
+ * Since libfuse 3.0, kernel 2.6.36.
+ *
+ * The caller owes:
+ * `se` is NULL or a session.
+ */
+int fuse_lowlevel_notify_retrieve(struct fuse_session *se,
+                                  fuse_ino_t ino,
+                                  size_t size,
+                                  off_t offset,
+                                  void *cookie);
+
+/**
+ * Frees a poll handle. NULL does nothing. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `ph` is NULL or a handle that was not destroyed yet.
+ */
+void fuse_pollhandle_destroy(struct fuse_pollhandle *ph);
+
+/**
+ * Replies with an error, or with success where nothing else is to be said.
+ *
+ * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.
+ * Returns 0, or a negative errno when the reply could not be sent; -ENOENT means that the request was interrupted
+ * and nobody waits for it any more. Since libfuse 3.0.
+ */
+int fuse_reply_err(fuse_req_t req, int err);
+
+/** Ends a request that is owed no reply: in forget, forget_multi and retrieve_reply. Since libfuse 3.0. */
+void fuse_reply_none(fuse_req_t req);
+
+/**
+ * Replies with a directory entry: in lookup, mknod, mkdir, symlink and link.
+ *
+ * `e`: the entry, copied. With `ino` 0 the kernel caches the name's absence for `entry_timeout`. Each such reply that
+ * the kernel accepts raises the inode's lookup count by one.
+ * Returns 0 or a negative errno; after an error the lookup count was not raised. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `e` is null or points to an initialised struct.
+ */
+int fuse_reply_entry(fuse_req_t req, const struct fuse_entry_param *e);
+
+/**
+ * Replies with a directory entry and an open file: in create and tmpfile.
+ *
+ * `e` and `fi` are copied; of `fi` the handle, the open bits and the backing id count.
+ * Returns 0 or a negative errno; after an error neither the lookup count was raised nor will release be called.
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Both are null or point to initialised structs.
+ */
+int fuse_reply_create(fuse_req_t req, const struct fuse_entry_param *e, const struct fuse_file_info *fi);
+
+/**
+ * Replies with attributes: in getattr and setattr.
+ *
+ * `attr`: copied. `attr_timeout`: how long they may be cached, in seconds.
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `attr` is null or points to an initialised struct.
+ */
+int fuse_reply_attr(fuse_req_t req, const struct stat *attr, double attr_timeout);
+
+/**
+ * Replies with the target of a symbolic link: in readlink.
+ *
+ * `link`: NUL-terminated, copied. Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `link` is null or a NUL-terminated string.
+ */
+int fuse_reply_readlink(fuse_req_t req, const char *link);
+
+/**
+ * Replies with an open file: in open and opendir.
+ *
+ * `fi`: copied; the handle, the open bits and the backing id count.
+ * Returns 0 or a negative errno; after an error release will not be called. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `fi` is null or points to an initialised struct.
+ */
+int fuse_reply_open(fuse_req_t req, const struct fuse_file_info *fi);
+
+/**
+ * Replies with the number of bytes written or copied: in write, write_buf and copy_file_range.
+ *
+ * Returns 0 or a negative errno. Since libfuse 3.0; the 64-bit copies of kernels since 7.45 get the whole count,
+ * everything else its lower 32 bits.
+ */
+int fuse_reply_write(fuse_req_t req, size_t count);
+
+/**
+ * Replies with data: in read, readdir, readdirplus, getxattr and listxattr.
+ *
+ * `buf`: `size` bytes, which are sent before the call returns. At the end of a file or directory `size` is 0 and
+ * `buf` may be NULL. Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `buf` points to `size` readable bytes.
+ */
+int fuse_reply_buf(fuse_req_t req, const char *buf, size_t size);
+
+/**
+ * Replies with data in pieces: where fuse_reply_buf() is possible.
+ *
+ * `iov`: `count` pieces, sent as one message before the call returns.
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `iov` points to `count` pieces, each with as many readable bytes as it states.
+ */
+int fuse_reply_iov(fuse_req_t req, const struct iovec *iov, int count);
+
+/**
+ * Replies with the figures of a file system: in statfs.
+ *
+ * `stbuf`: copied. Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `stbuf` is null or points to an initialised struct.
+ */
+int fuse_reply_statfs(fuse_req_t req, const struct statvfs *stbuf);
+
+/**
+ * Replies with the size that a buffer would need, in bytes: in getxattr and listxattr when they are called with
+ * size 0. Returns 0 or a negative errno. Since libfuse 3.0.
+ */
+int fuse_reply_xattr(fuse_req_t req, size_t count);
+
+/**
+ * Replies with a lock: in getlk.
+ *
+ * `lock`: copied; type, start, length and pid count. Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `lock` is null or points to an initialised struct.
+ */
+int fuse_reply_lock(fuse_req_t req, const struct flock *lock);
+
+/**
+ * Replies with a block number of the device: in bmap.
+ *
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ */
+int fuse_reply_bmap(fuse_req_t req, uint64_t idx);
+
+/**
+ * Replies with the events that are ready: in poll.
+ *
+ * `revents`: POLLIN and its like. Returns 0 or a negative errno. Since libfuse 3.0.
+ */
+int fuse_reply_poll(fuse_req_t req, unsigned int revents);
+
+/**
+ * Replies with an offset in bytes: in lseek.
+ *
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ */
+int fuse_reply_lseek(fuse_req_t req, off_t off);
+
+/**
+ * Replies with data that lies in memory or in files: in read, readdir, getxattr and listxattr.
+ *
+ * `bufv`: the data; files in it are read now, and what comes short makes the reply shorter. Its position moves.
+ * `flags`: as for fuse_buf_copy().
+ * An error of reading a file is what the application gets. Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `bufv` is null or points to a vector whose buffers hold what they state.
+ */
+int fuse_reply_data(fuse_req_t req, struct fuse_bufvec *bufv, enum fuse_buf_copy_flags flags);
+
+/**
+ * Asks the kernel to run an unrestricted ioctl again, with other areas of the caller's memory copied in and out.
+ *
+ * `in_iov`, `in_count`: what to copy in, addresses of the calling process. `out_iov`, `out_count`: what to copy out.
+ * At most 256 of both together. Only in ioctl callbacks with FUSE_IOCTL_UNRESTRICTED.
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * The arrays have as many elements as stated.
+ */
+int fuse_reply_ioctl_retry(fuse_req_t req,
+                           const struct iovec *in_iov,
+                           size_t in_count,
+                           const struct iovec *out_iov,
+                           size_t out_count);
+
+/**
+ * Replies with an ioctl's result and the data to copy out.
+ *
+ * `result`: what ioctl(2) returns. `buf`: `size` bytes, sent before the call returns.
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `buf` points to `size` readable bytes.
+ */
+int fuse_reply_ioctl(fuse_req_t req, int result, const void *buf, size_t size);
+
+/**
+ * Replies with an ioctl's result and the data to copy out, in pieces.
+ *
+ * `result`: what ioctl(2) returns. `iov`: `count` pieces, sent as one message before the call returns.
+ * Returns 0 or a negative errno. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `iov` points to `count` pieces, each with as many readable bytes as it states.
+ */
+int fuse_reply_ioctl_iov(fuse_req_t req, int result, const struct iovec *iov, int count);
+
+/**
+ * The pointer that was given to fuse_session_new(); NULL, and a log line, when the request is not in flight.
+ *
+ * May be called on any thread. Since libfuse 3.0.
+ */
+void *fuse_req_userdata(fuse_req_t req);
+
+/**
+ * Who caused the request: user, group, thread id and, in mknod, mkdir, create and tmpfile, the umask.
+ *
+ * The result is valid until the reply. NULL, and a log line, when the request is not in flight. May be called on any
+ * thread. Since libfuse 3.0.
+ */
+const struct fuse_ctx *fuse_req_ctx(fuse_req_t req);
+
+/**
+ * Whether the request was interrupted: a signal came, and the application waits only for the reply to end.
+ *
+ * Returns 1 if so, 0 if not or when the request is not in flight. May be called on any thread. Since libfuse 3.0.
+ */
+int fuse_req_interrupted(fuse_req_t req);
+
+/**
+ * Sets the function to call when the request is interrupted; NULL takes it away.
+ *
+ * It is called once, with `data`, on the thread that reads the interrupt, or at once and on this thread when the
+ * request was interrupted before. It may reply. Taking it away waits for a call that is running; the function itself
+ * must not do that. After the reply it is not called any more. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `func` can be called with `data` until it is taken away or the request is replied to.
+ */
+void fuse_req_interrupt_func(fuse_req_t req, fuse_interrupt_func_t func, void *data);
+
+/**
+ * The supplementary groups of the thread that caused the request.
+ *
+ * `list`: room for `size` groups. Returns how many there are, of which no more than `size` were stored; -ENOSYS when
+ * the thread is gone or its groups cannot be read. Reads /proc, so it is slow, and the answer is of now. May be
+ * called on any thread. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `list` has room for `size` elements.
+ */
+int fuse_req_getgroups(fuse_req_t req, int size, gid_t *list);
+
+/**
+ * Makes a session. Programs call it as fuse_session_new(), which adds the version of the headers.
+ *
+ * `args`: the arguments that fuse_parse_cmdline() left: mount options and `-d`; each must be known. The list is
+ * changed. `op`: the callbacks, `op_size` bytes of them, copied; members behind that are absent. `version`: of the
+ * headers; NULL stands for headers before 3.17. `userdata`: passed to callbacks. Programs call it from one thread.
+ * Returns the session, to be freed by fuse_session_destroy(), or NULL with errno after a log line that names what is
+ * wrong. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `args` points to an argument list, `op` to `op_size` bytes, `version` is null or points to a struct.
+ */
+struct fuse_session *fuse_session_new_versioned(struct fuse_args *args,
+                                                const struct fuse_lowlevel_ops *op,
+                                                size_t op_size,
+                                                const struct libfuse_version *version,
+                                                void *userdata);
+
+/**
+ * Mounts the file system.
+ *
+ * `mountpoint`: a directory, or a file for a file system whose root is one; `/dev/fd/N` stands for a device that was
+ * opened and mounted by somebody else. Root mounts by itself, others through fusermount3.
+ * Returns 0, or -1 with errno after a log line that names what is wrong; nothing stays mounted then. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session; `mountpoint` is null or NUL-terminated.
+ */
+int fuse_session_mount(struct fuse_session *se, const char *mountpoint);
+
+/**
+ * Unmounts the file system and closes the device; requests in flight end with an error.
+ *
+ * Call it after the loop has ended. Does nothing when nothing is mounted, or it was unmounted from outside.
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+void fuse_session_unmount(struct fuse_session *se);
+
+/**
+ * Ends a session and frees it, after the destroy callback if INIT was answered and DESTROY did not come.
+ *
+ * Requests that were not replied to become stale: a later reply is refused with a log line. Does not unmount. NULL
+ * does nothing. No loop may be running, and no other thread may use the session afterwards. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is null or a session that nobody uses any more.
+ */
+void fuse_session_destroy(struct fuse_session *se);
+
+/**
+ * Asks the session's loops to end, and wakes them. May be called on any thread, in callbacks and in signal handlers.
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+void fuse_session_exit(struct fuse_session *se);
+
+/**
+ * Whether the loops were asked to end, or the file system was unmounted: 1 if so, else 0. May be called on any thread.
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_exited(struct fuse_session *se);
+
+/**
+ * Takes an exit back, so that another loop may run. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+void fuse_session_reset(struct fuse_session *se);
+
+/**
+ * The fd of the session, for a loop of the daemon's own: readable when a request waits. It stays the session's.
+ *
+ * -1 before it is mounted or connected, and after the unmount. May be called on any thread. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_fd(const struct fuse_session *se);
+
+/**
+ * Receives one request, for a loop of the daemon's own.
+ *
+ * `buf`: zeroed before the first call; `mem` is allocated with malloc(3) then and reused, and the caller frees it in
+ * the end. May be called on several threads, each with a buffer of its own.
+ * Returns the request's size in bytes; 0 when the session has ended; a negative errno otherwise: -EINTR after a
+ * signal, -EAGAIN when the fd is non-blocking and nothing waits. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session; `buf` points to a buffer that is zeroed or from an earlier call.
+ */
+int fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf);
+
+/**
+ * Serves one request that fuse_session_receive_buf() received, or that came another way.
+ *
+ * `buf`: the request, in memory or in a pipe; not changed, and not used after the call. May be called on any thread.
+ * Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session; `buf` holds what it states.
+ */
+void fuse_session_process_buf(struct fuse_session *se, const struct fuse_buf *buf);
+
+/** Prints to stdout, one per line, the options that fuse_parse_cmdline() takes. Since libfuse 3.0. */
+void fuse_cmdline_help(void);
+
+/** Prints to stdout, one per line, those options of fuse_session_new() that a user may want. Since libfuse 3.0. */
+void fuse_lowlevel_help(void);
+
+/**
+ * Prints to stdout the version of the kernel protocol that the library speaks, and fusermount3's own version. Since
+ * libfuse 3.0.
+ */
+void fuse_lowlevel_version(void);
+
+/**
+ * Takes the options of `struct fuse_cmdline_opts` out of an argument list.
+ *
+ * Other options stay for fuse_session_new(), among them `-d`, `-o fsname=` and `-o subtype=`; when neither of the
+ * latter is given, `-osubtype=` with the last part of the program's name is added. Without a mountpoint, `mountpoint`
+ * is NULL: that is not an error here.
+ *
+ * - `args`: the list, allocated afterwards, freed with fuse_opt_free_args(). On an error it stays as it was.
+ * - `opts`: set in any case, after an error to what had been read until then. The mountpoint is an absolute path, or
+ *   `/dev/fd/N` as it was given; it comes from malloc(3) and belongs to the caller.
+ *
+ * Returns 0, or -1 after a log line that names the argument. Since libfuse 3.12 under the name
+ * fuse_parse_cmdline().
+ *
+ * The caller owes:
+ * Pointers as above, to memory that nothing else uses meanwhile.
+ */
+int fuse_parse_cmdline(struct fuse_args *args, struct fuse_cmdline_opts *opts);
+
+/**
+ * Makes a session for a program built with headers before 3.17: its `struct fuse_file_info` has 40 bytes.
+ *
+ * `args`: the arguments that fuse_parse_cmdline() left: mount options and `-d`; each must be known. The list is
+ * changed. `op`: the callbacks, `op_size` bytes of them, copied; members behind that are absent. `userdata`: passed to
+ * callbacks. Programs call it from one thread.
+ * Returns the session, to be freed by fuse_session_destroy(), or NULL with errno after a log line that names what is
+ * wrong. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `args` points to an argument list, `op` to `op_size` bytes.
+ */
+static inline struct fuse_session *fuse_session_new_fn(struct fuse_args *args, const struct fuse_lowlevel_ops *op,
+                                                       size_t op_size, void *userdata)
+{
+    struct libfuse_version version;
+
+    version.major = FUSE_MAJOR_VERSION;
+    version.minor = FUSE_MINOR_VERSION;
+    version.hotfix = FUSE_HOTFIX_VERSION;
+    version.padding = 0;
+    return fuse_session_new_versioned(args, op, op_size, &version, userdata);
+}
+/* A macro, since the symbol of this name is for programs built before 3.17. */
+#define fuse_session_new(args, op, op_size, userdata) fuse_session_new_fn(args, op, op_size, userdata)
+
+/* In the form of the API version that the program is for, see below. */
+int fuse_session_custom_io_317(struct fuse_session *se,
+                               const struct fuse_custom_io *io,
+                               size_t op_size,
+                               int fd);
+
+/**
+ * Connects a session to functions of the daemon, instead of mounting.
+ *
+ * `io`: the functions, `op_size` bytes of them, copied; `read` and `writev` are required. `fd`: passed to them, the
+ * session's from now on.
+ * Returns 0 or a negative errno after a log line: -EBADF for a negative fd, -EINVAL for missing functions, -EBUSY
+ * for a session that is connected already. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `se` is a session, `io` points to `op_size` bytes.
+ */
+#if FUSE_USE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+static inline int fuse_session_custom_io(struct fuse_session *se, const struct fuse_custom_io *io, size_t op_size,
+                                         int fd)
+{
+    return fuse_session_custom_io_317(se, io, op_size, fd);
+}
+#else
+static inline int fuse_session_custom_io(struct fuse_session *se, const struct fuse_custom_io *io, int fd)
+{
+    /* The members up to clone_fd, which came with 3.17. */
+    return fuse_session_custom_io_317(se, io, offsetof(struct fuse_custom_io, clone_fd), fd);
+}
+#endif
+
+#if FUSE_USE_VERSION < 32
+/**
+ * As fuse_session_loop_mt_312(), for programs of API 3.0 and 3.1: `clone_fd` not 0 gives each worker a device fd of
+ * its own. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `se` is a session that exists until the loop returns.
+ */
+int fuse_session_loop_mt_31(struct fuse_session *se, int clone_fd);
+#define fuse_session_loop_mt(se, clone_fd) fuse_session_loop_mt_31(se, clone_fd)
+#elif FUSE_USE_VERSION < FUSE_MAKE_VERSION(3, 12)
+/**
+ * As fuse_session_loop_mt_312(), for programs of API 3.2 to 3.11. Since libfuse 3.2.
+ *
+ * The caller owes:
+ * `se` is a session that exists until the loop returns; `config` is null or points to the struct.
+ */
+int fuse_session_loop_mt_32(struct fuse_session *se, struct fuse_loop_config *config);
+#define fuse_session_loop_mt(se, config) fuse_session_loop_mt_32(se, config)
+#else
+/**
+ * Serves requests on several threads.
+ *
+ * `config`: from fuse_loop_cfg_create(), or NULL for its defaults; read when the loop starts. The calling thread waits;
+ * workers block SIGTERM, SIGINT, SIGHUP and SIGQUIT. FUSE_THREAD_STACK in the environment sets their stack's size in
+ * bytes. Programs call it as fuse_session_loop_mt().
+ * Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.12.
+ *
+ * The caller owes:
+ * `se` is a session that exists until the loop returns.
+ */
+int fuse_session_loop_mt(struct fuse_session *se, struct fuse_loop_config *config);
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -88,6 +88,95 @@ typedef int (*fuse_opt_proc_t)(void *data, const char *arg, int key, struct fuse
 /** Initial value of a struct fuse_args that refers to main()'s arguments without owning them. */
 #define FUSE_ARGS_INIT(argc, argv) { argc, argv, 0 }
 
+/**
+ * Parses an argument list and takes the options out of it that the table knows.
+ *
+ * An option is looked up in the whole table, and everything that matches is done in the order of the table: a value
+ * is stored in `data`, or `proc` is called. Options are arguments that begin with `-`, and what stands between the
+ * commas of `-o`; in the latter a backslash makes the next character an ordinary one, and `\ooo` stands for the
+ * byte of that octal number. What is not in the table goes to `proc` with the key FUSE_OPT_KEY_OPT, what is no
+ * option with FUSE_OPT_KEY_NONOPT, as does everything behind `--`. Without `proc` such arguments stay.
+ *
+ * - `args`: the list, replaced by what remains: the program's name, one `-o` with the options of groups, and the
+ *   rest. It is allocated then and belongs to the caller, who frees it with fuse_opt_free_args(). On an error it
+ *   stays as it was. NULL or an empty list is left alone.
+ * - `data`: passed to `proc`, and where values are stored. A `%s` value is a copy from malloc(3), the string that
+ *   was there before is freed. May be NULL if the table stores nothing.
+ * - `opts`: the table, ended by FUSE_OPT_END; NULL for an empty one.
+ * - `proc`: NULL to keep everything it would be asked about.
+ *
+ * Several lists may be parsed at the same time. Returns 0, or -1 after a log line or when `proc` returned -1. Since
+ * libfuse 3.0.
+ *
+ * The caller owes:
+ * Pointers as above; at each offset of the table there is an object of the template's type.
+ */
+int fuse_opt_parse(struct fuse_args *args, void *data, const struct fuse_opt *opts, fuse_opt_proc_t proc);
+
+/**
+ * Adds an option to a comma-separated group, as it is.
+ *
+ * - `opts`: the group, NULL or from malloc(3); it may move. It belongs to the caller.
+ * - `opt`: the option, which is copied.
+ *
+ * Returns 0, or -1 when memory ran out, and then `opts` is as it was. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Pointers as above, and nothing else uses the group meanwhile.
+ */
+int fuse_opt_add_opt(char **opts, const char *opt);
+
+/**
+ * As fuse_opt_add_opt(), with a backslash before each comma and backslash of the option, so that it stays one.
+ *
+ * The caller owes:
+ * As fuse_opt_add_opt().
+ */
+int fuse_opt_add_opt_escaped(char **opts, const char *opt);
+
+/**
+ * Adds an argument at the end of a list.
+ *
+ * - `args`: the list: empty, or allocated as fuse_opt_parse() leaves it.
+ * - `arg`: the argument, which is copied.
+ *
+ * Returns 0, or -1 after a log line when memory ran out or the list is not allocated. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Pointers as above, and nothing else uses the list meanwhile.
+ */
+int fuse_opt_add_arg(struct fuse_args *args, const char *arg);
+
+/**
+ * Puts an argument into a list, before the one at position `pos`; see fuse_opt_add_arg().
+ *
+ * `pos` counts from 0, and adding at the end is allowed. Returns 0, or -1 also for a position that the list does not
+ * have. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * As fuse_opt_add_arg().
+ */
+int fuse_opt_insert_arg(struct fuse_args *args, int pos, const char *arg);
+
+/**
+ * Frees what an allocated list holds, and empties it. NULL is allowed. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * Nothing uses the list's memory any more.
+ */
+void fuse_opt_free_args(struct fuse_args *args);
+
+/**
+ * Returns 1 when a template of the table matches the option, 0 otherwise. Since libfuse 3.0.
+ *
+ * - `opts`: the table, ended by FUSE_OPT_END; NULL for an empty one.
+ * - `opt`: one option.
+ *
+ * The caller owes:
+ * Pointers as above.
+ */
+int fuse_opt_match(const struct fuse_opt *opts, const char *opt);
+
 #ifdef __cplusplus
 }
 #endif
