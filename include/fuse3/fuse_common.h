@@ -558,6 +558,14 @@ void fuse_apply_conn_info_opts(const struct fuse_conn_info_opts *opts, struct fu
 int fuse_daemonize(int foreground);
 
 /**
+ * Frees a poll handle. NULL does nothing. Since libfuse 3.0.
+ *
+ * The caller owes:
+ * `ph` is NULL or a handle that was not destroyed yet.
+ */
+void fuse_pollhandle_destroy(struct fuse_pollhandle *ph);
+
+/**
  * Ends the session on SIGHUP, SIGINT and SIGTERM, and ignores SIGPIPE, where these have their default dispositions.
  *
  * The session's loop then returns the signal's number. With several sessions the last one to call this counts. Call
@@ -575,7 +583,7 @@ int fuse_set_signal_handlers(struct fuse_session *se);
  * The caller owes:
  * `se` is a session.
  */
-void fuse_remove_signal_handlers(struct fuse_session *se);
+void fuse_remove_signal_handlers(const struct fuse_session *se);
 
 /**
  * Returns the version of libfuse whose interface this library has: 100 times the major plus the minor number. Since

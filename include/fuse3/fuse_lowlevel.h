@@ -857,14 +857,6 @@ int fuse_lowlevel_notify_retrieve(struct fuse_session *se,
                                   void *cookie);
 
 /**
- * Frees a poll handle. NULL does nothing. Since libfuse 3.0.
- *
- * The caller owes:
- * `ph` is NULL or a handle that was not destroyed yet.
- */
-void fuse_pollhandle_destroy(struct fuse_pollhandle *ph);
-
-/**
  * Replies with an error, or with success where nothing else is to be said.
  *
  * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.

@@ -1,12 +1,9 @@
 //! The structs against the layouts that were measured from libfuse's own headers, for the library that is built.
 
 use super::common::{CONN_IO_URING_SINGLE_ISSUER, CONN_NO_INTERRUPT};
-use super::common::{
-    fi, fuse_buf, fuse_bufvec, fuse_conn_info, fuse_file_info, fuse_loop_config_v1,
-};
+use super::common::{fi, fuse_buf, fuse_bufvec, fuse_conn_info, fuse_file_info, fuse_loop_config_v1};
 use super::lowlevel::{
-    fuse_cmdline_opts, fuse_ctx, fuse_custom_io, fuse_entry_param, fuse_forget_data,
-    fuse_lowlevel_ops,
+    fuse_cmdline_opts, fuse_ctx, fuse_custom_io, fuse_entry_param, fuse_forget_data, fuse_lowlevel_ops,
 };
 use super::opt::{fuse_args, fuse_opt};
 use core::mem::{offset_of, size_of};
@@ -18,13 +15,7 @@ const TABLE: &str = include_str!("../../../capi-tests/abi/layout-so3-3.14.0.csv"
 const TABLE: &str = include_str!("../../../capi-tests/abi/layout-so4-3.19.csv");
 
 /// Structs of the table that no header of ours declares yet. One that is declared must leave this list.
-const NOT_DECLARED: [&str; 5] = [
-    "cuse_info",
-    "cuse_lowlevel_ops",
-    "fuse_context",
-    "fuse_config",
-    "fuse_operations",
-];
+const NOT_DECLARED: [&str; 5] = ["cuse_info", "cuse_lowlevel_ops", "fuse_context", "fuse_config", "fuse_operations"];
 
 /// Structs of so.3 that are shorter there than here: the library never touches what lies behind.
 #[cfg(soname = "3")]
@@ -76,24 +67,17 @@ fn layouts() -> BTreeMap<&'static str, Layout> {
     };
     #[cfg(not(soname = "3"))]
     if let Some(buf) = layouts.get_mut("fuse_buf") {
-        buf.fields
-            .push(("mem_size", offset_of!(fuse_buf, mem_size)));
+        buf.fields.push(("mem_size", offset_of!(fuse_buf, mem_size)));
     }
     // so.3 has room there that later versions used.
     if cfg!(soname = "3") {
         if let Some(conn) = layouts.get_mut("fuse_conn_info") {
-            conn.fields.retain(|(_, offset)| {
-                *offset < offset_of!(fuse_conn_info, max_backing_stack_depth)
-            });
-            conn.fields.push((
-                "reserved",
-                offset_of!(fuse_conn_info, max_backing_stack_depth),
-            ));
+            conn.fields.retain(|(_, offset)| *offset < offset_of!(fuse_conn_info, max_backing_stack_depth));
+            conn.fields.push(("reserved", offset_of!(fuse_conn_info, max_backing_stack_depth)));
         }
         if let Some(info) = layouts.get_mut("fuse_file_info") {
             // What was padding then.
-            info.fields
-                .retain(|(name, _)| !["padding3", "backing_id"].contains(name));
+            info.fields.retain(|(name, _)| !["padding3", "backing_id"].contains(name));
         }
     }
     layouts
@@ -101,18 +85,8 @@ fn layouts() -> BTreeMap<&'static str, Layout> {
 
 /// Where the bit-fields are: the word's offset and the mask.
 fn bits() -> BTreeMap<(&'static str, &'static str), (usize, u32)> {
-    let info = |name, mask| {
-        (
-            ("fuse_file_info", name),
-            (offset_of!(fuse_file_info, bits), mask),
-        )
-    };
-    let conn = |name, mask| {
-        (
-            ("fuse_conn_info", name),
-            (offset_of!(fuse_conn_info, bits), mask),
-        )
-    };
+    let info = |name, mask| (("fuse_file_info", name), (offset_of!(fuse_file_info, bits), mask));
+    let conn = |name, mask| (("fuse_conn_info", name), (offset_of!(fuse_conn_info, bits), mask));
     BTreeMap::from([
         info("writepage", fi::WRITEPAGE),
         info("direct_io", fi::DIRECT_IO),
@@ -141,24 +115,12 @@ struct Line {
 fn table() -> Vec<Line> {
     let parse = |line: &'static str| {
         let columns: Vec<&str> = line.split(',').collect();
-        let [name, size, field, offset, bit, width] = columns[..] else {
-            panic!("malformed: {line}")
-        };
+        let [name, size, field, offset, bit, width] = columns[..] else { panic!("malformed: {line}") };
         let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("malformed: {line}"));
         let bits = (!bit.is_empty()).then(|| (number(bit) as u32, number(width) as u32));
-        Line {
-            name,
-            size: number(size),
-            field,
-            offset: number(offset),
-            bits,
-        }
+        Line { name, size: number(size), field, offset: number(offset), bits }
     };
-    TABLE
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .map(parse)
-        .collect()
+    TABLE.lines().filter(|line| !line.starts_with('#')).map(parse).collect()
 }
 
 #[test]
@@ -167,42 +129,24 @@ fn sizes_and_offsets() {
     let mut seen = BTreeSet::new();
     for line in table() {
         let Some(layout) = layouts.get(line.name) else {
-            assert!(
-                NOT_DECLARED.contains(&line.name),
-                "{} is neither declared nor on the list",
-                line.name
-            );
+            assert!(NOT_DECLARED.contains(&line.name), "{} is neither declared nor on the list", line.name);
             continue;
         };
         if LONGER_HERE.contains(&line.name) {
-            assert!(
-                layout.size > line.size,
-                "{} is no longer than in the table",
-                line.name
-            );
+            assert!(layout.size > line.size, "{} is no longer than in the table", line.name);
         } else {
             assert_eq!(layout.size, line.size, "size of {}", line.name);
         }
-        let here = layout
-            .fields
-            .iter()
-            .find(|(name, _)| *name == line.field)
-            .map(|(_, offset)| *offset);
+        let here = layout.fields.iter().find(|(name, _)| *name == line.field).map(|(_, offset)| *offset);
         if line.bits.is_none_or(|(_, width)| width == 32) {
             assert_eq!(here, Some(line.offset), "{}.{}", line.name, line.field);
         }
         seen.insert((line.name, line.field));
     }
     for (name, layout) in &layouts {
-        let of_table = table()
-            .iter()
-            .find(|line| line.name == *name)
-            .map_or(0, |line| line.size);
+        let of_table = table().iter().find(|line| line.name == *name).map_or(0, |line| line.size);
         for (field, offset) in &layout.fields {
-            assert!(
-                *offset >= of_table || seen.contains(&(*name, *field)),
-                "{name}.{field} is not in the table"
-            );
+            assert!(*offset >= of_table || seen.contains(&(*name, *field)), "{name}.{field} is not in the table");
         }
     }
 }
@@ -215,13 +159,7 @@ fn bit_fields() {
             continue;
         };
         let here = left.remove(&(line.name, line.field));
-        assert_eq!(
-            here,
-            Some((line.offset, width << first)),
-            "{}.{}",
-            line.name,
-            line.field
-        );
+        assert_eq!(here, Some((line.offset, width << first)), "{}.{}", line.name, line.field);
     }
     if cfg!(not(soname = "3")) {
         assert!(left.is_empty(), "not in the table: {left:?}");
@@ -230,9 +168,5 @@ fn bit_fields() {
 
 #[test]
 fn what_is_declared_is_not_on_the_list() {
-    assert!(
-        NOT_DECLARED
-            .iter()
-            .all(|name| !layouts().contains_key(name))
-    );
+    assert!(NOT_DECLARED.iter().all(|name| !layouts().contains_key(name)));
 }

@@ -71,23 +71,11 @@ pub struct fuse_forget_data {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct fuse_custom_io {
     /// Sends one whole message. Required.
-    pub writev: Option<
-        unsafe extern "C" fn(
-            fd: c_int,
-            iov: *mut iovec,
-            count: c_int,
-            userdata: *mut c_void,
-        ) -> ssize_t,
-    >,
+    pub writev:
+        Option<unsafe extern "C" fn(fd: c_int, iov: *mut iovec, count: c_int, userdata: *mut c_void) -> ssize_t>,
     /// Receives one whole message; 0 ends the session. Required.
-    pub read: Option<
-        unsafe extern "C" fn(
-            fd: c_int,
-            buf: *mut c_void,
-            buf_len: usize,
-            userdata: *mut c_void,
-        ) -> ssize_t,
-    >,
+    pub read:
+        Option<unsafe extern "C" fn(fd: c_int, buf: *mut c_void, buf_len: usize, userdata: *mut c_void) -> ssize_t>,
     /// Receives a message into a pipe. May be NULL: then messages are read into memory.
     pub splice_receive: Option<
         unsafe extern "C" fn(

@@ -49,14 +49,8 @@ pub struct fuse_args {
 /// - `outargs`: the output so far, to which the function may add.
 ///
 /// Returns 1 to keep the argument in the output, 0 to drop it, -1 to make fuse_opt_parse() fail.
-pub type fuse_opt_proc_t = Option<
-    unsafe extern "C" fn(
-        data: *mut c_void,
-        arg: *const c_char,
-        key: c_int,
-        outargs: *mut fuse_args,
-    ) -> c_int,
->;
+pub type fuse_opt_proc_t =
+    Option<unsafe extern "C" fn(data: *mut c_void, arg: *const c_char, key: c_int, outargs: *mut fuse_args) -> c_int>;
 
 /// Key with which the processing function gets an option that no rule matches.
 pub const FUSE_OPT_KEY_OPT: c_int = -1;

@@ -75,8 +75,8 @@ symver!(fuse_set_signal_handlers, "FUSE_3.0");
 /// # Safety
 /// `se` is a session.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *mut fuse_session) {
-    if SESSION.swap(core::ptr::null_mut(), Ordering::SeqCst) != se.cast() {
+pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *const fuse_session) {
+    if SESSION.swap(core::ptr::null_mut(), Ordering::SeqCst) != se.cast_mut().cast() {
         ::log::error!("fuse_remove_signal_handlers: the session has no signal handlers");
     }
     for (signal, handler) in handlers() {

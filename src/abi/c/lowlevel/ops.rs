@@ -35,8 +35,7 @@ pub struct fuse_lowlevel_ops {
     /// cached.
     ///
     /// Replies: fuse_reply_entry, fuse_reply_err. Errnos: ENOENT.
-    pub lookup:
-        Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
+    pub lookup: Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
     /// The kernel drops `nlookup` of its lookups of `ino`. When the sum of all lookups that were answered (lookup, the
     /// callbacks that make an inode, the entries of readdirplus) has been taken back, the node id is free. Until then
     /// requests for the inode may come, even after its last name was removed: unlink, rmdir and rename must keep an
@@ -52,8 +51,7 @@ pub struct fuse_lowlevel_ops {
     /// - `fi`: the open file, when the question comes through one; otherwise NULL. Only `fh` is set.
     ///
     /// Replies: fuse_reply_attr, fuse_reply_err.
-    pub getattr:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub getattr: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// Changes the attributes of `ino` that `to_set` names (chmod, chown, truncate, utimensat) and answers with all of
     /// them. A change of size or owner also has to clear set-user-id and set-group-id where FUSE_CAP_HANDLE_KILLPRIV is
     /// wanted. The kernel never calls this only because a file was read or written, unless FUSE_CAP_WRITEBACK_CACHE is
@@ -66,13 +64,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_attr, fuse_reply_err. Errnos: EPERM, EFBIG, ENOSPC.
     pub setattr: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            attr: *mut stat,
-            to_set: c_int,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, attr: *mut stat, to_set: c_int, fi: *mut fuse_file_info),
     >,
     /// Target of the symbolic link `ino`.
     ///
@@ -85,48 +77,27 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_entry, fuse_reply_err. Errnos: EEXIST, ENOSPC, EPERM.
     pub mknod: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            parent: fuse_ino_t,
-            name: *const c_char,
-            mode: mode_t,
-            rdev: dev_t,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, mode: mode_t, rdev: dev_t),
     >,
     /// Makes a directory. The answer counts as one lookup.
     ///
     /// - `mode`: permissions without a type; the umask has been applied unless FUSE_CAP_DONT_MASK is on.
     ///
     /// Replies: fuse_reply_entry, fuse_reply_err. Errnos: EEXIST, ENOSPC, EMLINK.
-    pub mkdir: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            parent: fuse_ino_t,
-            name: *const c_char,
-            mode: mode_t,
-        ),
-    >,
+    pub mkdir: Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char, mode: mode_t)>,
     /// Removes a name that is not a directory's. An inode that has lookups left stays until forget. Answer 0 or an errno.
     ///
     /// Replies: fuse_reply_err.
-    pub unlink:
-        Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
+    pub unlink: Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
     /// Removes an empty directory. An inode that has lookups left stays until forget. Answer 0 or an errno.
     ///
     /// Replies: fuse_reply_err. Errnos: ENOTEMPTY.
-    pub rmdir:
-        Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
+    pub rmdir: Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, name: *const c_char)>,
     /// Makes a symbolic link with the target `link` and the name `name`. The answer counts as one lookup.
     ///
     /// Replies: fuse_reply_entry, fuse_reply_err. Errnos: EEXIST, ENOSPC.
-    pub symlink: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            link: *const c_char,
-            parent: fuse_ino_t,
-            name: *const c_char,
-        ),
-    >,
+    pub symlink:
+        Option<unsafe extern "C" fn(req: fuse_req_t, link: *const c_char, parent: fuse_ino_t, name: *const c_char)>,
     /// Moves `name` of `parent` to `newname` of `newparent`. What had the new name before is replaced in one step, and
     /// stays as long as it has lookups. Answer 0 or an errno.
     ///
@@ -149,14 +120,8 @@ pub struct fuse_lowlevel_ops {
     /// Gives `ino` a further name. The answer counts as one lookup.
     ///
     /// Replies: fuse_reply_entry, fuse_reply_err. Errnos: EEXIST, EMLINK, EPERM.
-    pub link: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            newparent: fuse_ino_t,
-            newname: *const c_char,
-        ),
-    >,
+    pub link:
+        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, newparent: fuse_ino_t, newname: *const c_char)>,
     /// Opens a file. `fi->flags` has the flags of open(2) without O_CREAT, O_EXCL and O_NOCTTY, which the kernel deals
     /// with, and without O_TRUNC unless FUSE_CAP_ATOMIC_O_TRUNC is on. Whether the access mode is permitted is for the
     /// file system to check unless it is mounted with `default_permissions`.
@@ -171,20 +136,13 @@ pub struct fuse_lowlevel_ops {
     /// then returns -ENOENT. NULL succeeds, with `fh` 0.
     ///
     /// Replies: fuse_reply_open, fuse_reply_err. Errnos: EACCES; ENOSYS as FUSE_CAP_NO_OPEN_SUPPORT says.
-    pub open:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub open: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// Reads `size` bytes at `off`. Fewer mean end of file, and the kernel shows zeros for the rest; only with direct_io
     /// does a short answer reach the caller as it is.
     ///
     /// Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err. Errnos: EIO.
     pub read: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            size: usize,
-            off: off_t,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info),
     >,
     /// Writes `size` bytes at `off` and answers how many. Fewer than all is an error for the caller unless direct_io is
     /// set. With FUSE_CAP_HANDLE_KILLPRIV, set-user-id and set-group-id are to be cleared. Not called where write_buf is
@@ -210,15 +168,13 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: close(2) then succeeds without asking.
     ///
     /// Replies: fuse_reply_err. Errnos: EIO, ENOSPC, EDQUOT.
-    pub flush:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub flush: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// The last descriptor and mapping of an open file are gone: one call for each open. Nobody waits for it, and the
     /// error that is answered reaches nobody. `fi->flags` is what open was given; see `flush` and `flock_release` of
     /// struct fuse_file_info. NULL succeeds.
     ///
     /// Replies: fuse_reply_err.
-    pub release:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub release: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// Brings what was written to the file to stable storage. Answer 0 or an errno.
     ///
     /// - `datasync`: not 0 for fdatasync(2): attributes that are not needed to read the data may wait.
@@ -226,21 +182,13 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: fsync(2) then succeeds without asking.
     ///
     /// Replies: fuse_reply_err. Errnos: EIO, ENOSPC.
-    pub fsync: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            datasync: c_int,
-            fi: *mut fuse_file_info,
-        ),
-    >,
+    pub fsync: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, datasync: c_int, fi: *mut fuse_file_info)>,
     /// Opens a directory for reading. Store a handle of your own in `fi->fh`, and set keep_cache or cache_readdir there.
     /// If the answer does not reach the kernel, no releasedir comes: fuse_reply_open() then returns -ENOENT. NULL
     /// succeeds, with `fh` 0.
     ///
     /// Replies: fuse_reply_open, fuse_reply_err. Errnos: EACCES, ENOTDIR; ENOSYS as FUSE_CAP_NO_OPENDIR_SUPPORT says.
-    pub opendir:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub opendir: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// Reads entries of a directory into at most `size` bytes, made with fuse_add_direntry(). An empty answer is the end.
     /// No lookups are counted.
     ///
@@ -250,19 +198,12 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err.
     pub readdir: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            size: usize,
-            off: off_t,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info),
     >,
     /// The last descriptor of an open directory is gone: one call for each opendir. NULL succeeds.
     ///
     /// Replies: fuse_reply_err.
-    pub releasedir:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
+    pub releasedir: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info)>,
     /// Brings the entries of a directory to stable storage. Answer 0 or an errno.
     ///
     /// - `datasync`: not 0 for fdatasync(2).
@@ -270,14 +211,8 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: fsync(2) of directories then succeeds without asking.
     ///
     /// Replies: fuse_reply_err. Errnos: EIO.
-    pub fsyncdir: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            datasync: c_int,
-            fi: *mut fuse_file_info,
-        ),
-    >,
+    pub fsyncdir:
+        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, datasync: c_int, fi: *mut fuse_file_info)>,
     /// Figures of the file system (statvfs(3)). NULL answers names of up to 255 bytes, blocks of 512 bytes, and zeros.
     ///
     /// - `ino`: the inode that was asked about, or 0.
@@ -309,9 +244,7 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: reading then fails with EOPNOTSUPP without asking.
     ///
     /// Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_xattr, fuse_reply_err. Errnos: ENODATA, ERANGE.
-    pub getxattr: Option<
-        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char, size: usize),
-    >,
+    pub getxattr: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char, size: usize)>,
     /// Names of all extended attributes, each with a NUL behind it. With `size` 0 the question is how long they are
     /// together: answer with fuse_reply_xattr(). Otherwise answer the names, or ERANGE where they are longer than `size`.
     ///
@@ -324,8 +257,7 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: removing then fails with EOPNOTSUPP without asking.
     ///
     /// Replies: fuse_reply_err. Errnos: ENODATA.
-    pub removexattr:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char)>,
+    pub removexattr: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, name: *const c_char)>,
     /// Whether the caller may do what `mask` says (R_OK, W_OK, X_OK or-ed, or F_OK): comes for access(2), chdir(2) and
     /// their like, never with `default_permissions`. Answer 0 or an errno.
     ///
@@ -355,14 +287,8 @@ pub struct fuse_lowlevel_ops {
     /// - `fi`: `fh` and `lock_owner`.
     ///
     /// Replies: fuse_reply_lock, fuse_reply_err.
-    pub getlk: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            fi: *mut fuse_file_info,
-            lock: *mut flock,
-        ),
-    >,
+    pub getlk:
+        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, lock: *mut flock)>,
     /// Takes, changes or drops a record lock (F_SETLK and F_SETLKW of fcntl(2)) of the owner `fi->lock_owner`; `lock`
     /// carries the pid for information only. Needs FUSE_CAP_POSIX_LOCKS. Answer 0 or an errno.
     ///
@@ -370,13 +296,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_err. Errnos: EAGAIN, EINTR, EDEADLK.
     pub setlk: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            fi: *mut fuse_file_info,
-            lock: *mut flock,
-            sleep: c_int,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, lock: *mut flock, sleep: c_int),
     >,
     /// Block of the device on which block `idx` of a file lies, in blocks of `blocksize` bytes. Only for file systems on a
     /// block device (mounted with `blkdev`).
@@ -384,8 +304,7 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered.
     ///
     /// Replies: fuse_reply_bmap, fuse_reply_err.
-    pub bmap:
-        Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, blocksize: usize, idx: u64)>,
+    pub bmap: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, blocksize: usize, idx: u64)>,
     /// ioctl(2) on a file or, with FUSE_CAP_IOCTL_DIR, a directory. The kernel has fetched what the number `cmd` says is
     /// input, and stores what is answered.
     ///
@@ -419,12 +338,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_poll, fuse_reply_err.
     pub poll: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            fi: *mut fuse_file_info,
-            ph: *mut fuse_pollhandle,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, ph: *mut fuse_pollhandle),
     >,
     /// As write, which it is called in place of, with the data where it is: in memory or, where requests are spliced, in
     /// a pipe. fuse_buf_copy() takes it from there; fuse_buf_size() says how much it is. The buffers are valid during the
@@ -459,17 +373,14 @@ pub struct fuse_lowlevel_ops {
     /// Several forgets at once: `count` of them at `forgets`, valid during the call. NULL calls forget for each.
     ///
     /// Replies: fuse_reply_none.
-    pub forget_multi:
-        Option<unsafe extern "C" fn(req: fuse_req_t, count: usize, forgets: *mut fuse_forget_data)>,
+    pub forget_multi: Option<unsafe extern "C" fn(req: fuse_req_t, count: usize, forgets: *mut fuse_forget_data)>,
     /// flock(2) lock of the owner `fi->lock_owner`. Needs FUSE_CAP_FLOCK_LOCKS. It is dropped by a release with
     /// `flock_release`. Answer 0 or an errno.
     ///
     /// - `op`: LOCK_SH, LOCK_EX or LOCK_UN, with LOCK_NB or-ed where it must not wait.
     ///
     /// Replies: fuse_reply_err. Errnos: EWOULDBLOCK, EINTR.
-    pub flock: Option<
-        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, op: c_int),
-    >,
+    pub flock: Option<unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, fi: *mut fuse_file_info, op: c_int)>,
     /// Reserves or frees space, as fallocate(2) says of `mode`. Answer 0 or an errno.
     ///
     /// ENOSYS is remembered: fallocate(2) then fails with EOPNOTSUPP without asking.
@@ -491,13 +402,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err.
     pub readdirplus: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            size: usize,
-            off: off_t,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, size: usize, off: off_t, fi: *mut fuse_file_info),
     >,
     /// Copies `len` bytes at `off_in` of one open file to `off_out` of another, or the same, without moving them through
     /// the kernel, and answers how many. `flags` is 0. Since 3.4.
@@ -526,13 +431,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_lseek, fuse_reply_err. Errnos: ENXIO.
     pub lseek: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            off: off_t,
-            whence: c_int,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, off: off_t, whence: c_int, fi: *mut fuse_file_info),
     >,
     /// Makes a regular file without a name and opens it (O_TMPFILE of open(2)); link may give it one later. Otherwise as
     /// create. Since 3.17 (Linux 6.2).
@@ -540,14 +439,8 @@ pub struct fuse_lowlevel_ops {
     /// ENOSYS is remembered: O_TMPFILE then fails with EOPNOTSUPP without asking.
     ///
     /// Replies: fuse_reply_create, fuse_reply_err. Errnos: EOPNOTSUPP.
-    pub tmpfile: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            parent: fuse_ino_t,
-            mode: mode_t,
-            fi: *mut fuse_file_info,
-        ),
-    >,
+    pub tmpfile:
+        Option<unsafe extern "C" fn(req: fuse_req_t, parent: fuse_ino_t, mode: mode_t, fi: *mut fuse_file_info)>,
     /// Attributes beyond those of getattr, such as the birth time (statx(2)). Since 3.18 (Linux 6.6).
     ///
     /// - `flags`: AT_STATX_FORCE_SYNC or AT_STATX_DONT_SYNC.
@@ -558,13 +451,7 @@ pub struct fuse_lowlevel_ops {
     ///
     /// Replies: fuse_reply_statx, fuse_reply_err.
     pub statx: Option<
-        unsafe extern "C" fn(
-            req: fuse_req_t,
-            ino: fuse_ino_t,
-            flags: c_int,
-            mask: c_int,
-            fi: *mut fuse_file_info,
-        ),
+        unsafe extern "C" fn(req: fuse_req_t, ino: fuse_ino_t, flags: c_int, mask: c_int, fi: *mut fuse_file_info),
     >,
     /// Brings everything to stable storage (syncfs(2), and sync(2) as far as the kernel passes it on). The kernel only
     /// asks daemons that it trusts: block device mounts (Linux 6.18) and virtiofs. Answer 0 or an errno. Since 3.19.
