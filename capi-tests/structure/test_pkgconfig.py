@@ -13,7 +13,12 @@ PROGRAM = """
 #ifndef FUSEWIRE_VERSION
 #error not our headers
 #endif
-int main(void) {
+int main(int argc, char **argv) {
+    (void)argv;
+    if (argc > 1) {
+        fuse_log(FUSE_LOG_INFO, "%d %d %s\\n", FUSE_VERSION, fuse_version(), fuse_pkgversion());
+        return 0;
+    }
     fuse_log(FUSE_LOG_INFO, "%s %d %.1f\\n", "linked", 7, 0.5);
     return 0;
 }
@@ -33,7 +38,7 @@ def build(folder, *flags):
 
 
 def output(program, **environment):
-    done = subprocess.run([program], env={**os.environ, **environment}, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(program, env={**os.environ, **environment}, capture_output=True, text=True, timeout=20)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -60,6 +65,14 @@ def test_shared(so, tmp_path):
         folder.mkdir()
         (folder / "libfuse3.so.4").symlink_to(LIBDIR / "libfuse3.so.3")
     assert output(program, LD_LIBRARY_PATH=str(folder)) == "linked 7 0.5\n"
+
+
+def test_versions_agree(tmp_path):
+    """Headers, library and fuse3.pc; so.3 is the library of 3.14."""
+    program = build(tmp_path, *pkg_config("--cflags", "--libs"))
+    assert output([program, "versions"], LD_LIBRARY_PATH=str(LIBDIR)) == "319 319 3.19.0\n"
+    (tmp_path / "libfuse3.so.4").symlink_to(LIBDIR / "libfuse3.so.3")
+    assert output([program, "versions"], LD_LIBRARY_PATH=str(tmp_path)) == "319 314 3.14.0\n"
 
 
 def test_static(tmp_path):

@@ -453,8 +453,9 @@ struct libfuse_version {
 #define FUSE_CAP_PASSTHROUGH (1UL << 29)
 
 /**
- * The file system cannot be exported over NFS at all, and the kernel refuses to make file handles (open_by_handle_at(2))
- * for it. For file systems that cannot find an inode the kernel has forgotten. Off by default (3.17, Linux 6.7).
+ * The file system cannot be exported over NFS at all, and the kernel refuses to make file handles
+ * (open_by_handle_at(2)) for it. For file systems that cannot find an inode the kernel has forgotten. Off by default
+ * (3.17, Linux 6.7).
  */
 #define FUSE_CAP_NO_EXPORT_SUPPORT (1UL << 30)
 

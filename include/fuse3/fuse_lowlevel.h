@@ -242,8 +242,8 @@ struct fuse_lowlevel_ops {
     void (*destroy)(void *userdata);
     /**
      * Finds `name` in the directory `parent`. Each answer with a node id counts as one lookup of that inode, until
-     * forget takes it back. For a name that does not exist, answer ENOENT, or an entry with `ino` 0 to have the absence
-     * cached.
+     * forget takes it back. For a name that does not exist, answer ENOENT, or an entry with `ino` 0 to have the
+     * absence cached.
      *
      * Replies: fuse_reply_entry, fuse_reply_err. Errnos: ENOENT.
      */
@@ -260,8 +260,8 @@ struct fuse_lowlevel_ops {
      */
     void (*forget)(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup);
     /**
-     * Attributes of `ino`. With FUSE_CAP_WRITEBACK_CACHE the kernel keeps its own size and modification time for regular
-     * files.
+     * Attributes of `ino`. With FUSE_CAP_WRITEBACK_CACHE the kernel keeps its own size and modification time for
+     * regular files.
      *
      * - `fi`: the open file, when the question comes through one; otherwise NULL. Only `fh` is set.
      *
@@ -275,8 +275,8 @@ struct fuse_lowlevel_ops {
      * on: timestamps are the file system's business.
      *
      * - `attr`: the new values; members that `to_set` does not name are undefined.
-     * - `to_set`: FUSE_SET_ATTR_MODE, _UID, _GID, _SIZE, _ATIME, _MTIME, _CTIME, _ATIME_NOW, _MTIME_NOW, _KILL_SUID and
-     *   _KILL_SGID, or-ed.
+     * - `to_set`: FUSE_SET_ATTR_MODE, _UID, _GID, _SIZE, _ATIME, _MTIME, _CTIME, _ATIME_NOW, _MTIME_NOW, _KILL_SUID
+     *   and _KILL_SGID, or-ed.
      * - `fi`: the open file for ftruncate(2) and its like, otherwise NULL. Only `fh` is set.
      *
      * Replies: fuse_reply_attr, fuse_reply_err. Errnos: EPERM, EFBIG, ENOSPC.
@@ -306,7 +306,8 @@ struct fuse_lowlevel_ops {
      */
     void (*mkdir)(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
     /**
-     * Removes a name that is not a directory's. An inode that has lookups left stays until forget. Answer 0 or an errno.
+     * Removes a name that is not a directory's. An inode that has lookups left stays until forget. Answer 0 or an
+     * errno.
      *
      * Replies: fuse_reply_err.
      */
@@ -327,8 +328,8 @@ struct fuse_lowlevel_ops {
      * Moves `name` of `parent` to `newname` of `newparent`. What had the new name before is replaced in one step, and
      * stays as long as it has lookups. Answer 0 or an errno.
      *
-     * - `flags`: 0, RENAME_NOREPLACE (fail with EEXIST where the new name exists) or RENAME_EXCHANGE (swap the two, both
-     *   must exist), see renameat2(2).
+     * - `flags`: 0, RENAME_NOREPLACE (fail with EEXIST where the new name exists) or RENAME_EXCHANGE (swap the two,
+     *   both must exist), see renameat2(2).
      *
      * ENOSYS is remembered: renames with flags then fail with EINVAL.
      *
@@ -364,16 +365,16 @@ struct fuse_lowlevel_ops {
      */
     void (*open)(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
     /**
-     * Reads `size` bytes at `off`. Fewer mean end of file, and the kernel shows zeros for the rest; only with direct_io
-     * does a short answer reach the caller as it is.
+     * Reads `size` bytes at `off`. Fewer mean end of file, and the kernel shows zeros for the rest; only with
+     * direct_io does a short answer reach the caller as it is.
      *
      * Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err. Errnos: EIO.
      */
     void (*read)(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
     /**
-     * Writes `size` bytes at `off` and answers how many. Fewer than all is an error for the caller unless direct_io is
-     * set. With FUSE_CAP_HANDLE_KILLPRIV, set-user-id and set-group-id are to be cleared. Not called where write_buf is
-     * set.
+     * Writes `size` bytes at `off` and answers how many. Fewer than all is an error for the caller unless direct_io
+     * is set. With FUSE_CAP_HANDLE_KILLPRIV, set-user-id and set-group-id are to be cleared. Not called where
+     * write_buf is set.
      *
      * - `buf`: the data, valid during the call.
      *
@@ -387,8 +388,8 @@ struct fuse_lowlevel_ops {
                   struct fuse_file_info *fi);
     /**
      * A descriptor of the file is closed: the last chance to tell close(2) of an error. It comes once for each
-     * descriptor that dup(2) or fork(2) made, so it is not the end of the file, and some ways to end a process skip it.
-     * Where locks are kept here, drop those of `fi->lock_owner`. Answer 0 or an errno.
+     * descriptor that dup(2) or fork(2) made, so it is not the end of the file, and some ways to end a process skip
+     * it. Where locks are kept here, drop those of `fi->lock_owner`. Answer 0 or an errno.
      *
      * ENOSYS is remembered: close(2) then succeeds without asking.
      *
@@ -414,20 +415,20 @@ struct fuse_lowlevel_ops {
      */
     void (*fsync)(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
     /**
-     * Opens a directory for reading. Store a handle of your own in `fi->fh`, and set keep_cache or cache_readdir there.
-     * If the answer does not reach the kernel, no releasedir comes: fuse_reply_open() then returns -ENOENT. NULL
-     * succeeds, with `fh` 0.
+     * Opens a directory for reading. Store a handle of your own in `fi->fh`, and set keep_cache or cache_readdir
+     * there. If the answer does not reach the kernel, no releasedir comes: fuse_reply_open() then returns -ENOENT.
+     * NULL succeeds, with `fh` 0.
      *
      * Replies: fuse_reply_open, fuse_reply_err. Errnos: EACCES, ENOTDIR; ENOSYS as FUSE_CAP_NO_OPENDIR_SUPPORT says.
      */
     void (*opendir)(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
     /**
-     * Reads entries of a directory into at most `size` bytes, made with fuse_add_direntry(). An empty answer is the end.
-     * No lookups are counted.
+     * Reads entries of a directory into at most `size` bytes, made with fuse_add_direntry(). An empty answer is the
+     * end. No lookups are counted.
      *
-     * - `off`: 0 at the start, then the offset that was given with an earlier entry: go on behind it. An entry that was
-     *   there all along between opendir and the end must come exactly once; for others either is fine. Offsets that
-     *   stay valid when entries come and go (not a mere index) are what telldir(3) needs.
+     * - `off`: 0 at the start, then the offset that was given with an earlier entry: go on behind it. An entry that
+     *   was there all along between opendir and the end must come exactly once; for others either is fine. Offsets
+     *   that stay valid when entries come and go (not a mere index) are what telldir(3) needs.
      *
      * Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err.
      */
@@ -484,7 +485,8 @@ struct fuse_lowlevel_ops {
     void (*getxattr)(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
     /**
      * Names of all extended attributes, each with a NUL behind it. With `size` 0 the question is how long they are
-     * together: answer with fuse_reply_xattr(). Otherwise answer the names, or ERANGE where they are longer than `size`.
+     * together: answer with fuse_reply_xattr(). Otherwise answer the names, or ERANGE where they are longer than
+     * `size`.
      *
      * ENOSYS is remembered: listing then fails with EOPNOTSUPP without asking.
      *
@@ -519,8 +521,8 @@ struct fuse_lowlevel_ops {
      */
     void (*create)(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
     /**
-     * Whether the lock `lock` could be taken (F_GETLK of fcntl(2)): answer the lock that is in the way, with its owner's
-     * pid, or `lock` with the type F_UNLCK. Needs FUSE_CAP_POSIX_LOCKS.
+     * Whether the lock `lock` could be taken (F_GETLK of fcntl(2)): answer the lock that is in the way, with its
+     * owner's pid, or `lock` with the type F_UNLCK. Needs FUSE_CAP_POSIX_LOCKS.
      *
      * - `fi`: `fh` and `lock_owner`.
      *
@@ -537,8 +539,8 @@ struct fuse_lowlevel_ops {
      */
     void (*setlk)(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
     /**
-     * Block of the device on which block `idx` of a file lies, in blocks of `blocksize` bytes. Only for file systems on a
-     * block device (mounted with `blkdev`).
+     * Block of the device on which block `idx` of a file lies, in blocks of `blocksize` bytes. Only for file systems
+     * on a block device (mounted with `blkdev`).
      *
      * ENOSYS is remembered.
      *
@@ -546,8 +548,8 @@ struct fuse_lowlevel_ops {
      */
     void (*bmap)(fuse_req_t req, fuse_ino_t ino, size_t blocksize, uint64_t idx);
     /**
-     * ioctl(2) on a file or, with FUSE_CAP_IOCTL_DIR, a directory. The kernel has fetched what the number `cmd` says is
-     * input, and stores what is answered.
+     * ioctl(2) on a file or, with FUSE_CAP_IOCTL_DIR, a directory. The kernel has fetched what the number `cmd` says
+     * is input, and stores what is answered.
      *
      * - `cmd`: the request number; an int before API version 35.
      * - `arg`: the third argument as a number; the memory is the caller's and must not be touched.
@@ -555,7 +557,8 @@ struct fuse_lowlevel_ops {
      * - `in_buf`: `in_bufsz` bytes of input, valid during the call.
      * - `out_bufsz`: the most that may be answered.
      *
-     * Replies: fuse_reply_ioctl, fuse_reply_ioctl_iov, fuse_reply_ioctl_retry (CUSE only), fuse_reply_err. Errnos: ENOTTY.
+     * Replies: fuse_reply_ioctl, fuse_reply_ioctl_iov, fuse_reply_ioctl_retry (CUSE only), fuse_reply_err. Errnos:
+     * ENOTTY.
      */
 #if FUSE_USE_VERSION < 35
     void (*ioctl)(fuse_req_t req,
@@ -582,8 +585,8 @@ struct fuse_lowlevel_ops {
      * Which events are there now (poll(2)); `fi->poll_events` are those asked for.
      *
      * - `ph`: NULL, or a handle that is the file system's from now on. Call fuse_lowlevel_notify_poll() with it when
-     *   something has happened since, and free it with fuse_pollhandle_destroy(). A newer handle of the same file takes
-     *   the place of an older one.
+     *   something has happened since, and free it with fuse_pollhandle_destroy(). A newer handle of the same file
+     *   takes the place of an older one.
      *
      * ENOSYS is remembered: files then are always ready to be read and written.
      *
@@ -591,9 +594,9 @@ struct fuse_lowlevel_ops {
      */
     void (*poll)(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph);
     /**
-     * As write, which it is called in place of, with the data where it is: in memory or, where requests are spliced, in
-     * a pipe. fuse_buf_copy() takes it from there; fuse_buf_size() says how much it is. The buffers are valid during the
-     * call.
+     * As write, which it is called in place of, with the data where it is: in memory or, where requests are spliced,
+     * in a pipe. fuse_buf_copy() takes it from there; fuse_buf_size() says how much it is. The buffers are valid
+     * during the call.
      *
      * Replies: fuse_reply_write, fuse_reply_err. Errnos: ENOSPC, EFBIG, EDQUOT, EIO.
      */
@@ -603,8 +606,8 @@ struct fuse_lowlevel_ops {
                       off_t off,
                       struct fuse_file_info *fi);
     /**
-     * The data that fuse_lowlevel_notify_retrieve() asked for: what the page cache holds of it from `offset` on, possibly
-     * less or nothing.
+     * The data that fuse_lowlevel_notify_retrieve() asked for: what the page cache holds of it from `offset` on,
+     * possibly less or nothing.
      *
      * - `cookie`: what was given to fuse_lowlevel_notify_retrieve().
      * - `bufv`: the data, valid during the call.
@@ -645,16 +648,16 @@ struct fuse_lowlevel_ops {
                       off_t length,
                       struct fuse_file_info *fi);
     /**
-     * As readdir, with entries made by fuse_add_direntry_plus(): each entry but "." and ".." that the kernel gets counts
-     * as one lookup of its inode. Needs FUSE_CAP_READDIRPLUS. An entry with `ino` 0 brings no attributes and counts no
-     * lookup.
+     * As readdir, with entries made by fuse_add_direntry_plus(): each entry but "." and ".." that the kernel gets
+     * counts as one lookup of its inode. Needs FUSE_CAP_READDIRPLUS. An entry with `ino` 0 brings no attributes and
+     * counts no lookup.
      *
      * Replies: fuse_reply_buf, fuse_reply_data, fuse_reply_iov, fuse_reply_err.
      */
     void (*readdirplus)(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
     /**
-     * Copies `len` bytes at `off_in` of one open file to `off_out` of another, or the same, without moving them through
-     * the kernel, and answers how many. `flags` is 0. Since 3.4.
+     * Copies `len` bytes at `off_in` of one open file to `off_out` of another, or the same, without moving them
+     * through the kernel, and answers how many. `flags` is 0. Since 3.4.
      *
      * ENOSYS is remembered: the kernel then copies by reading and writing, or fails with EOPNOTSUPP.
      *
@@ -680,8 +683,8 @@ struct fuse_lowlevel_ops {
      */
     void (*lseek)(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
     /**
-     * Makes a regular file without a name and opens it (O_TMPFILE of open(2)); link may give it one later. Otherwise as
-     * create. Since 3.17 (Linux 6.2).
+     * Makes a regular file without a name and opens it (O_TMPFILE of open(2)); link may give it one later. Otherwise
+     * as create. Since 3.17 (Linux 6.2).
      *
      * ENOSYS is remembered: O_TMPFILE then fails with EOPNOTSUPP without asking.
      *

@@ -79,8 +79,9 @@ pub const FUSE_CAP_DIRECT_IO_ALLOW_MMAP: u64 = 1u64 << 28;
 /// open may name a backing file whose reads and writes the kernel does itself, see fuse_passthrough_open(). Excludes
 /// FUSE_CAP_WRITEBACK_CACHE. Needs CAP_SYS_ADMIN. Off by default (3.17, Linux 6.9).
 pub const FUSE_CAP_PASSTHROUGH: u64 = 1u64 << 29;
-/// The file system cannot be exported over NFS at all, and the kernel refuses to make file handles (open_by_handle_at(2))
-/// for it. For file systems that cannot find an inode the kernel has forgotten. Off by default (3.17, Linux 6.7).
+/// The file system cannot be exported over NFS at all, and the kernel refuses to make file handles
+/// (open_by_handle_at(2)) for it. For file systems that cannot find an inode the kernel has forgotten. Off by default
+/// (3.17, Linux 6.7).
 pub const FUSE_CAP_NO_EXPORT_SUPPORT: u64 = 1u64 << 30;
 /// Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the mount option `io_uring` asks
 /// for it too. On by default (3.18, Linux 6.14).
