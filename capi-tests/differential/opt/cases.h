@@ -37,5 +37,7 @@ void cmdline_cases(void);
 void conn_cases(void);
 void loop_config_cases(void);
 void daemonize_cases(void);
+/* On its own: libfuse 3.14 hangs when the standard streams are closed. */
+void daemonize_closed_case(void);
 
 #endif

@@ -71,9 +71,13 @@ int main(int argc, char *argv[])
 {
 	FILE *file;
 
+	if (argc == 2 && !strcmp(argv[1], "closed-streams")) {
+		daemonize_closed_case();
+		return 0;
+	}
 	/* An empty directory, the same one for both runs: its path is in the output. */
 	if (argc != 2 || chdir(argv[1]) || symlink("/", "link") || !(file = fopen("file", "w")) || fclose(file)) {
-		fprintf(stderr, "usage: %s empty-directory\n", argv[0]);
+		fprintf(stderr, "usage: %s empty-directory | closed-streams\n", argv[0]);
 		return 2;
 	}
 

@@ -1,6 +1,7 @@
 /* Command line, connection options, loop configuration, daemonizing. */
 #include "cases.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/wait.h>
 
@@ -157,12 +158,12 @@ static void show_fd(FILE *out, int fd)
 	fprintf(out, " fd%d=%s", fd, target);
 }
 
-static void daemonize_case(int foreground)
+static void daemonize_case(int foreground, int closed)
 {
 	int ends[2], status = -1;
 	char line[4096] = "";
 
-	begin("daemonize", foreground ? "foreground" : "background", "");
+	begin("daemonize", foreground ? "foreground" : "background", closed ? "streams closed" : "");
 	fflush(stdout);
 	if (pipe(ends))
 		abort();
@@ -173,13 +174,17 @@ static void daemonize_case(int foreground)
 		pid_t before = getpid();
 
 		close(ends[0]);
+		for (int fd = 0; closed && fd < 3; fd++)
+			close(fd);
 		fprintf(out, " res=%d", fuse_daemonize(foreground));
 		fprintf(out, " forked=%d leader=%d cwd=%s", getpid() != before, getsid(0) == getpid(), getcwd(cwd, sizeof(cwd)));
 		if (!foreground)
 			for (int fd = 0; fd < 3; fd++)
 				show_fd(out, fd);
-		/* What the library opened for itself must be gone: the next fd is the lowest that was free. */
-		fprintf(out, " next=%d", dup(0) - fileno(out));
+		/* What the library opened for itself must be gone. */
+		for (int fd = closed && foreground ? 0 : 3; fd < 64; fd++)
+			if (fd != fileno(out) && fcntl(fd, F_GETFD) != -1)
+				fprintf(out, " open=%d", fd);
 		fclose(out);
 		_exit(3);
 	}
@@ -195,6 +200,12 @@ static void daemonize_case(int foreground)
 
 void daemonize_cases(void)
 {
-	daemonize_case(0);
-	daemonize_case(1);
+	daemonize_case(0, 0);
+	daemonize_case(1, 0);
+	daemonize_case(1, 1);
+}
+
+void daemonize_closed_case(void)
+{
+	daemonize_case(0, 1);
 }

@@ -46,6 +46,7 @@ symver!(fuse_daemonize, "FUSE_3.0");
 unsafe fn background() -> Result<OwnedFd, ()> {
     let failed = |call: &'static str| move |errno: Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc());
     let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe"))?;
+    let ready = above_streams(ready).map_err(failed("dup"))?;
     // SAFETY: by contract.
     match unsafe { fork() }.map_err(failed("fork"))? {
         ForkResult::Parent { .. } => {
@@ -78,8 +79,8 @@ fn enter_root() {
 }
 
 fn detach_streams() {
-    // Not close-on-exec: dup2 does not pass that on, and the fd itself closes at once, unless it is a stream already.
-    let null = match open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) {
+    let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
+    let null = match null.and_then(above_streams) {
         Ok(null) => null,
         Err(errno) => {
             return ::log::warn!("cannot detach from the terminal: /dev/null: {}", errno.desc());
@@ -90,4 +91,11 @@ fn detach_streams() {
             ::log::warn!("cannot detach from the terminal: {}", errno.desc());
         }
     }
+}
+
+/// The same file with a number above 2: where the program has closed a standard stream, a new fd takes its place, and
+/// would be replaced when the streams are.
+fn above_streams(fd: OwnedFd) -> nix::Result<OwnedFd> {
+    // try_clone() picks no number below 3.
+    fd.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EBADF)))
 }
