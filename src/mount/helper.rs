@@ -126,18 +126,29 @@ fn complaints(messages: &OwnedFd) -> String {
 
 /// Unmounts through the helper, lazily; a failure is logged.
 pub fn unmount(path: &CStr) {
-    let args = [NAME, c"-u", c"-q", c"-z", c"--", path];
-    let ended = PosixSpawnFileActions::init()
-        .map_err(Failure::from)
-        .and_then(|files| start(&args, &process::environment(None)?, &files))
-        .map(process::wait);
-    let reason = match ended {
+    let reason = match run(&[NAME, c"-u", c"-q", c"-z", c"--", path]) {
         // The helper, told to be quiet, does not say why.
         Ok(Some(false)) => "it refused".to_owned(),
         Ok(_) => return,
         Err(failure) => failure.reason,
     };
     log::error!("cannot unmount {} through fusermount3: {reason}", path.to_string_lossy());
+}
+
+/// Lets the helper write its version to stdout; a failure is logged.
+pub fn print_version() {
+    match run(&[NAME, c"--version"]) {
+        Ok(Some(false)) => log::error!("'fusermount3 --version' failed"),
+        Ok(_) => {}
+        Err(failure) => log::error!("cannot ask fusermount3 for its version: {}", failure.reason),
+    }
+}
+
+/// Runs the helper to its end, with our standard streams, and says whether it reports success, if that is known.
+fn run(args: &[&CStr]) -> Result<Option<bool>, Failure> {
+    let files = PosixSpawnFileActions::init()?;
+    let child = start(args, &process::environment(None)?, &files)?;
+    Ok(process::wait(child))
 }
 
 /// A helper that unmounts when this is closed, which the death of the process does, too.

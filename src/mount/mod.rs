@@ -15,6 +15,7 @@ mod tests;
 mod unmount;
 mod utab;
 
+pub use helper::print_version as print_helper_version;
 pub use options::Options;
 
 use nix::errno::Errno;

@@ -2,8 +2,8 @@
 
 use crate::abi::wire::{KERNEL_MINOR_VERSION, KERNEL_VERSION};
 use crate::capi::log;
+use crate::mount::print_helper_version;
 use std::ffi::{CStr, CString};
-use std::process::Command;
 
 /// Prints a text to C's stdout, with a newline after it.
 fn print(text: &CStr) {
@@ -55,10 +55,6 @@ pub extern "C" fn fuse_lowlevel_version() {
     // fusermount3 writes past C's buffer: what is in there comes first.
     // SAFETY: NULL is for all streams.
     unsafe { libc::fflush(core::ptr::null_mut()) };
-    match Command::new("fusermount3").arg("--version").status() {
-        Ok(status) if status.success() => {}
-        Ok(status) => ::log::error!("'fusermount3 --version' failed: {status}"),
-        Err(error) => ::log::error!("cannot run fusermount3: {error}"),
-    }
+    print_helper_version();
 }
 symver!(fuse_lowlevel_version, "FUSE_3.0");
