@@ -94,13 +94,19 @@ impl Pending {
     pub fn finish(self) {}
 }
 
-/// Answers in the daemon's place: with an errno, or by ending a request that is owed no reply.
+/// Answers in the daemon's place with an errno.
 #[cold]
-pub fn refuse(req: fuse_req_t, errno: Option<Errno>) {
-    let Some(pending) = Pending::claim(req, "refuse") else { return };
-    match errno {
+pub fn refuse(req: fuse_req_t, errno: Errno) {
+    if let Some(pending) = Pending::claim(req, "a refusal in the daemon's place") {
         // A failure is logged where the reply is sent.
-        Some(errno) => _ = pending.reply_error(errno),
-        None => pending.finish(),
+        let _ = pending.reply_error(errno);
     }
+}
+
+/// Ends, in the daemon's place, a request that is owed no reply. True: nothing is left to be done.
+pub fn finish(req: fuse_req_t) -> bool {
+    if let Some(pending) = Pending::claim(req, "an end in the daemon's place") {
+        pending.finish();
+    }
+    true
 }

@@ -85,7 +85,7 @@ impl Handler for CTable {
         match self.ops.retrieve_reply {
             // SAFETY: the daemon's callback, called as its contract says; data outlives the call.
             Some(retrieve_reply) => unsafe { retrieve_reply(req, cookie, header.nodeid, arg.offset as i64, data) },
-            None => super::request::refuse(req, None),
+            None => _ = super::request::finish(req),
         }
     }
 }

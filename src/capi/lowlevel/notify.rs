@@ -165,7 +165,7 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_store(
     // SAFETY: the caller vouches for the buffers.
     match unsafe { Gathered::new(bufv, flags) } {
         Ok(data) => {
-            let size = data.len() as u32;
+            let size = data.size() as u32;
             let out = NotifyStoreOut { nodeid: ino, offset: offset as u64, size, padding: 0 };
             // SAFETY: the caller vouches for the session.
             unsafe { notify(se, &Notification::Store(out), &data.slices()) }

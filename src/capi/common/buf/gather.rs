@@ -41,7 +41,7 @@ impl Gathered<'_> {
     }
 
     /// Bytes in all.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Self::Memory(slices) => slices.iter().map(|s| s.len()).sum(),
             Self::Read(bytes) => bytes.len(),
