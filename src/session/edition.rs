@@ -5,8 +5,6 @@ use crate::abi::c::common::cap::*;
 /// The libfuse release whose behaviour a program expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Edition {
-    /// What fuse_version() returns.
-    pub version: i32,
     /// Highest protocol minor version that INIT is answered with.
     pub minor: u32,
     /// Capabilities that the release knows; others are not shown to the daemon, which could not know what it asks
@@ -27,7 +25,6 @@ const ALWAYS_WANTED: u64 =
 /// 3.14.0: bits up to SETXATTR_EXT.
 #[cfg(soname = "3")]
 pub const EDITION: Edition = Edition {
-    version: 314,
     minor: 38,
     known: (FUSE_CAP_SETXATTR_EXT << 1) - 1,
     wanted: ALWAYS_WANTED | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
@@ -38,7 +35,6 @@ pub const EDITION: Edition = Edition {
 /// 3.19.
 #[cfg(not(soname = "3"))]
 pub const EDITION: Edition = Edition {
-    version: 319,
     minor: crate::abi::wire::KERNEL_MINOR_VERSION,
     known: (FUSE_CAP_SECURITY_CTX << 1) - 1,
     wanted: ALWAYS_WANTED,

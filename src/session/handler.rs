@@ -3,7 +3,7 @@
 use super::Token;
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
-use crate::decode::{Operation, Security};
+use crate::decode::Operation;
 use bitflags::bitflags;
 
 bitflags! {
@@ -34,8 +34,6 @@ pub struct Call<'a> {
     pub operation: &'a Operation<'a>,
     /// Capabilities in force.
     pub wants: u64,
-    /// Extensions behind the arguments.
-    pub extensions: Security<'a>,
 }
 
 /// Answers requests, from any thread, possibly after the call returned.

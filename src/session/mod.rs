@@ -17,10 +17,8 @@ mod process;
 mod single;
 mod teardown;
 
-pub use edition::{EDITION, Edition};
 pub use handler::{Call, Handler, Provides};
 pub use inflight::Token;
-pub use pool::PoolConfig;
 pub use process::memory_buffer;
 
 use crate::abi::c::common::fuse_conn_info;

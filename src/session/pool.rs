@@ -7,6 +7,7 @@
 use super::Session;
 use crate::abi::opcode::Opcode;
 use crate::decode;
+use crate::opt::loop_config::LoopConfig;
 use crate::transport::{Channel, wake::Thread};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -20,17 +21,6 @@ const REPEAT_WAKE: u16 = 5;
 /// Stack of a worker when the system sets no limit: what threads of C programs have.
 const DEFAULT_STACK: usize = 8 << 20;
 
-/// Options of a pool.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolConfig {
-    /// Each worker receives from a clone of the device.
-    pub clone_fd: bool,
-    /// Workers at most.
-    pub max_threads: u32,
-    /// Waiting workers at most; further ones leave.
-    pub max_idle_threads: u32,
-}
-
 /// One worker, as the thread that ends the pool sees it.
 struct Worker {
     thread: Thread,
@@ -39,7 +29,7 @@ struct Worker {
 
 struct Pool<'s> {
     session: &'s Session,
-    config: PoolConfig,
+    config: LoopConfig,
     workers: Mutex<Vec<Arc<Worker>>>,
     running: AtomicU32,
     /// Workers that wait for a request.
@@ -49,7 +39,7 @@ struct Pool<'s> {
 
 impl Session {
     /// Serves requests on a pool of threads until the session ends. Returns as [`Session::run`] does.
-    pub fn run_pool(&self, config: PoolConfig) -> Result<i32, Errno> {
+    pub fn run_pool(&self, config: LoopConfig) -> Result<i32, Errno> {
         self.channel()?;
         self.exit.bell()?;
         let pool = Pool {

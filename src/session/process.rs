@@ -58,7 +58,7 @@ impl Session {
                 let Some(token) = self.arrive(channel, request) else { return };
                 self.meet_interrupts(token, header.unique, channel);
                 let wants = self.wants.load(Ordering::Relaxed);
-                self.handler.call(Call { token, header, operation, wants, extensions: request.extensions });
+                self.handler.call(Call { token, header, operation, wants });
             }
         }
     }

@@ -1,21 +1,21 @@
 //! The single-threaded loop.
 
 use super::Session;
+use crate::abi::wire::InHeader;
 use crate::transport::{Channel, wake::Thread};
 use nix::errno::Errno;
 
 impl Session {
-    /// Receives one message into `buf` on behalf of `thread`.
+    /// Receives one message into `buf`.
     ///
-    /// 0 means that the session has ended, by an exit or by an unmount; the latter asks for the exit.
+    /// 0 means that the session has ended, by an exit or by an unmount; the latter asks for the exit. A request that
+    /// arrives together with the exit is still served: nobody else would answer it.
     pub(super) fn receive(&self, channel: &Channel, buf: &mut [u8]) -> Result<usize, Errno> {
         loop {
             match channel.recv(buf) {
-                Ok(_) if self.exited() => return Ok(0),
-                Ok(0) => {
-                    // What a custom channel says when its other end is gone.
-                    self.exit();
-                    return Ok(0);
+                Ok(n) if n < size_of::<InHeader>() => {
+                    log::error!("reading device: {n} bytes are no request");
+                    return Err(Errno::EIO);
                 }
                 Ok(n) => return Ok(n),
                 _ if self.exited() => return Ok(0),

@@ -8,7 +8,7 @@ use super::session::with_session;
 use crate::abi::c::common::{fuse_loop_config, fuse_loop_config_v1, fuse_session};
 use crate::capi::common::loop_config;
 use crate::opt::loop_config::LoopConfig;
-use crate::session::{PoolConfig, Session};
+use crate::session::Session;
 use core::ffi::c_int;
 use nix::errno::Errno;
 
@@ -20,9 +20,8 @@ fn code(ended: Option<Result<i32, Errno>>) -> c_int {
 /// `se` is null or a session.
 unsafe fn run_pool(se: *mut fuse_session, config: LoopConfig) -> c_int {
     config.warn_if_odd();
-    let LoopConfig { clone_fd, max_threads, max_idle_threads } = config;
     // SAFETY: the caller vouches for the session.
-    code(unsafe { with_session(se, |se| se.run_pool(PoolConfig { clone_fd, max_threads, max_idle_threads })) })
+    code(unsafe { with_session(se, |se| se.run_pool(config)) })
 }
 
 /// Serves requests on the calling thread, one after the other.
