@@ -59,14 +59,17 @@ class Library:
 
     def compile(self, output, sources, *flags):
         """Compiles C sources the way a user would: with what pkg-config says."""
-        env = self.env()
-        tools_env = {k: v for k, v in env.items() if k != "LD_LIBRARY_PATH"}  # the compiler runs on nothing of ours
+        tools_env = {k: v for k, v in self.env().items() if k != "LD_LIBRARY_PATH"}  # the compiler needs nothing of ours
+        # pkg-config would go on to the system's without a word
+        assert not self.headers or Path(self.headers, "fuse3.pc").exists(), f"no fuse3.pc in {self.headers}"
         config = subprocess.run(
             ["pkg-config", "--cflags", "--libs", "fuse3"], env=tools_env, check=True, capture_output=True, text=True
         ).stdout.split()
         command = ["cc", "-O2", *flags, "-o", str(output), *map(str, sources), "-pthread", *config]
         done = subprocess.run(command, env=tools_env, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr}"
+        dynamic = subprocess.run(["readelf", "--dynamic", output], check=True, capture_output=True, text=True).stdout
+        assert f"[{self.soname}]" in dynamic, dynamic
         return output
 
     def file(self):

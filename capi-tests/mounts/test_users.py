@@ -1,8 +1,9 @@
-"""Mounts by a user without privileges, through the system's fusermount3."""
+"""Who mounts, and on what: root by mount(2), a user without privileges through the system's fusermount3."""
 
 import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from harness import mounts
@@ -58,3 +59,17 @@ def test_someone_elses_folder_is_refused(library, open_library, guard, example):
     assert done.returncode != 0
     assert str(guard.mountpoint) in done.stderr
     assert mounts(guard.mountpoint) == []
+
+
+@pytest.mark.parametrize("user", [(), AS_NOBODY], ids=["root", "nobody"])
+def test_one_file(library, open_library, guard, compiled, user):
+    """A regular file can be a mount point, too."""
+    program = compiled(library, Path(__file__).with_name("one_file.c"))
+    path = guard.work / "file"
+    path.write_text("below")
+    os.chown(path, NOBODY, NOBODY)
+    daemon = guard.daemon(open_library, [*user, program, path], mountpoint=path)
+    read = (as_nobody, path.read_text) if user else (path.read_text,)
+    assert guard.child(*read) == "one file\n"
+    assert daemon.stop() == 0
+    assert path.read_text() == "below"
