@@ -59,7 +59,7 @@ class Library:
 
     def compile(self, output, sources, *flags):
         """Compiles C sources the way a user would: with what pkg-config says."""
-        tools_env = {k: v for k, v in self.env().items() if k != "LD_LIBRARY_PATH"}  # the compiler needs nothing of ours
+        tools_env = {k: v for k, v in self.env().items() if k != "LD_LIBRARY_PATH"}  # for compilers
         # pkg-config would go on to the system's without a word
         assert not self.headers or Path(self.headers, "fuse3.pc").exists(), f"no fuse3.pc in {self.headers}"
         config = subprocess.run(

@@ -38,7 +38,8 @@ def serve(guard, library, example, options):
 
 
 @pytest.mark.parametrize(
-    ("name", "loop"), [("so4", "threads"), ("so4", "single"), ("so4", "clone_fd"), ("so3", "threads"), ("system", "threads")]
+    ("name", "loop"),
+    [("so4", "threads"), ("so4", "single"), ("so4", "clone_fd"), ("so3", "threads"), ("system", "threads")],
 )
 def test_concurrent_processes(libs, guard, example, tree, name, loop):
     """Each process has the whole tree to copy, rename and delete."""
