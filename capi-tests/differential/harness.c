@@ -12,6 +12,7 @@ struct fuse_session *session;
 int write_errno;
 bool feed_by_pipe;
 int user_mark;
+struct bytes last_reply;
 struct fuse_init_out init_reply;
 
 static bool quiet;
@@ -37,6 +38,7 @@ static const char *unique_text(uint64_t of)
 static void show_reply(const uint8_t *data, size_t len)
 {
     struct fuse_out_header out;
+    last_reply = (struct bytes){ data, len };
     if (message.header.opcode == FUSE_INIT)
         memcpy(&init_reply, data + sizeof(out), MIN(sizeof(init_reply), len - sizeof(out)));
     if (quiet)

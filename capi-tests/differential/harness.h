@@ -35,7 +35,8 @@ const char *quoted(const void *text, size_t len);
 const char *str(const char *text);
 const char *words(const void *data, size_t len);
 const char *fi_text(const struct fuse_file_info *fi);
-const char *bufvec_text(struct fuse_bufvec *bufv);
+/* Reading the vector uses it up; `memory` is then one with the same data. */
+const char *bufvec_text(struct fuse_bufvec *bufv, struct fuse_bufvec *memory);
 char *room(size_t len);
 const char *pattern(size_t len);
 
@@ -82,6 +83,8 @@ extern const size_t error_count;
 
 /* Every callback: writes its arguments down, then answers as `run` was told or, told nothing, as fits the opcode. */
 extern const struct fuse_lowlevel_ops recorder;
+/* A file system that answers in the recorder's place. */
+extern const struct fuse_lowlevel_ops *beneath;
 /* Runs inside the callback before it answers. */
 extern void (*in_callback)(fuse_req_t req);
 /* Changes what the init callback sees, after it was written down. */
@@ -110,6 +113,8 @@ extern struct fuse_session *session;
 /* What the next write of a reply fails with; 0: it succeeds. */
 extern int write_errno;
 extern bool feed_by_pipe;
+/* The last message that the library sent; valid until the next few. */
+extern struct bytes last_reply;
 /* What the library answered to INIT; it decides the form of some requests. */
 extern struct fuse_init_out init_reply;
 extern int user_mark; /* its address is the session's userdata */

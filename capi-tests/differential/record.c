@@ -6,6 +6,7 @@
 #include <sys/statvfs.h>
 
 const struct answer *chosen;
+const struct fuse_lowlevel_ops *beneath;
 fuse_req_t kept;
 struct fuse_pollhandle *kept_poll;
 void (*in_callback)(fuse_req_t req);
@@ -35,7 +36,10 @@ __attribute__((format(printf, 3, 4))) static void called(fuse_req_t req, const c
     vsnprintf(args, sizeof(args), fmt, list);
     va_end(list);
     const struct fuse_ctx *ctx = fuse_req_ctx(req);
-    say("%s(%s) uid=%u gid=%u pid=%d umask=%#o", name, args, ctx->uid, ctx->gid, ctx->pid, ctx->umask);
+    char pid[16] = "own";
+    if (ctx->pid != getpid())
+        snprintf(pid, sizeof(pid), "%d", ctx->pid);
+    say("%s(%s) uid=%u gid=%u pid=%s umask=%#o", name, args, ctx->uid, ctx->gid, pid, ctx->umask);
 }
 
 void conclude(fuse_req_t req, const struct answer *natural)
@@ -50,6 +54,17 @@ void conclude(fuse_req_t req, const struct answer *natural)
     int result = answer->send(req, answer->arg);
     say("answer %s returned %d", answer->label, result);
 }
+
+/* Passes the call on to the file system beneath, if there is one. */
+#define ANSWER(callback, natural, ...)         \
+    do {                                       \
+        if (beneath == NULL)                   \
+            conclude(req, &natural);           \
+        else if (beneath->callback != NULL)    \
+            beneath->callback(__VA_ARGS__);    \
+        else                                   \
+            fuse_reply_err(req, ENOSYS);       \
+    } while (0)
 
 static const char *conn_text(const struct fuse_conn_info *conn)
 {
@@ -77,19 +92,19 @@ static void rec_destroy(void *userdata)
 static void rec_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     called(req, "lookup", "parent=%" PRIu64 " name=%s", parent, str(name));
-    conclude(req, &ENTRY);
+    ANSWER(lookup, ENTRY, req, parent, name);
 }
 
 static void rec_forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
 {
     called(req, "forget", "ino=%" PRIu64 " nlookup=%" PRIu64, ino, nlookup);
-    conclude(req, &NONE);
+    ANSWER(forget, NONE, req, ino, nlookup);
 }
 
 static void rec_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "getattr", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &ATTR);
+    ANSWER(getattr, ATTR, req, ino, fi);
 }
 
 static void rec_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, struct fuse_file_info *fi)
@@ -100,43 +115,43 @@ static void rec_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int t
            ino, to_set, attr->st_mode, attr->st_uid, attr->st_gid, (intmax_t)attr->st_size,
            (intmax_t)attr->st_atim.tv_sec, attr->st_atim.tv_nsec, (intmax_t)attr->st_mtim.tv_sec,
            attr->st_mtim.tv_nsec, (intmax_t)attr->st_ctim.tv_sec, attr->st_ctim.tv_nsec, fi_text(fi));
-    conclude(req, &ATTR);
+    ANSWER(setattr, ATTR, req, ino, attr, to_set, fi);
 }
 
 static void rec_readlink(fuse_req_t req, fuse_ino_t ino)
 {
     called(req, "readlink", "ino=%" PRIu64, ino);
-    conclude(req, &READLINK);
+    ANSWER(readlink, READLINK, req, ino);
 }
 
 static void rec_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
     called(req, "mknod", "parent=%" PRIu64 " name=%s mode=%#o rdev=%#jx", parent, str(name), mode, (uintmax_t)rdev);
-    conclude(req, &ENTRY);
+    ANSWER(mknod, ENTRY, req, parent, name, mode, rdev);
 }
 
 static void rec_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     called(req, "mkdir", "parent=%" PRIu64 " name=%s mode=%#o", parent, str(name), mode);
-    conclude(req, &ENTRY);
+    ANSWER(mkdir, ENTRY, req, parent, name, mode);
 }
 
 static void rec_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     called(req, "unlink", "parent=%" PRIu64 " name=%s", parent, str(name));
-    conclude(req, &OK);
+    ANSWER(unlink, OK, req, parent, name);
 }
 
 static void rec_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     called(req, "rmdir", "parent=%" PRIu64 " name=%s", parent, str(name));
-    conclude(req, &OK);
+    ANSWER(rmdir, OK, req, parent, name);
 }
 
 static void rec_symlink(fuse_req_t req, const char *link, fuse_ino_t parent, const char *name)
 {
     called(req, "symlink", "link=%s parent=%" PRIu64 " name=%s", str(link), parent, str(name));
-    conclude(req, &ENTRY);
+    ANSWER(symlink, ENTRY, req, link, parent, name);
 }
 
 static void rec_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent, const char *newname,
@@ -144,25 +159,25 @@ static void rec_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse
 {
     called(req, "rename", "parent=%" PRIu64 " name=%s newparent=%" PRIu64 " newname=%s flags=%#x", parent, str(name),
            newparent, str(newname), flags);
-    conclude(req, &OK);
+    ANSWER(rename, OK, req, parent, name, newparent, newname, flags);
 }
 
 static void rec_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t newparent, const char *newname)
 {
     called(req, "link", "ino=%" PRIu64 " newparent=%" PRIu64 " newname=%s", ino, newparent, str(newname));
-    conclude(req, &ENTRY);
+    ANSWER(link, ENTRY, req, ino, newparent, newname);
 }
 
 static void rec_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "open", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &OPEN);
+    ANSWER(open, OPEN, req, ino, fi);
 }
 
 static void rec_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     called(req, "read", "ino=%" PRIu64 " size=%zu off=%jd fi=%s", ino, size, (intmax_t)off, fi_text(fi));
-    conclude(req, &BYTES);
+    ANSWER(read, BYTES, req, ino, size, off, fi);
 }
 
 static void rec_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
@@ -170,92 +185,92 @@ static void rec_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t si
 {
     called(req, "write", "ino=%" PRIu64 " data=%s size=%zu off=%jd fi=%s", ino, quoted(buf, size), size,
            (intmax_t)off, fi_text(fi));
-    conclude(req, &WRITE);
+    ANSWER(write, WRITE, req, ino, buf, size, off, fi);
 }
 
 static void rec_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "flush", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(flush, OK, req, ino, fi);
 }
 
 static void rec_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "release", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(release, OK, req, ino, fi);
 }
 
 static void rec_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
     called(req, "fsync", "ino=%" PRIu64 " datasync=%d fi=%s", ino, datasync, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(fsync, OK, req, ino, datasync, fi);
 }
 
 static void rec_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "opendir", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &OPEN);
+    ANSWER(opendir, OPEN, req, ino, fi);
 }
 
 static void rec_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     called(req, "readdir", "ino=%" PRIu64 " size=%zu off=%jd fi=%s", ino, size, (intmax_t)off, fi_text(fi));
-    conclude(req, &BYTES);
+    ANSWER(readdir, BYTES, req, ino, size, off, fi);
 }
 
 static void rec_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     called(req, "releasedir", "ino=%" PRIu64 " fi=%s", ino, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(releasedir, OK, req, ino, fi);
 }
 
 static void rec_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
     called(req, "fsyncdir", "ino=%" PRIu64 " datasync=%d fi=%s", ino, datasync, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(fsyncdir, OK, req, ino, datasync, fi);
 }
 
 static void rec_statfs(fuse_req_t req, fuse_ino_t ino)
 {
     called(req, "statfs", "ino=%" PRIu64, ino);
-    conclude(req, &STATFS);
+    ANSWER(statfs, STATFS, req, ino);
 }
 
 static void rec_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
     called(req, "setxattr", "ino=%" PRIu64 " name=%s value=%s size=%zu flags=%#x", ino, str(name),
            quoted(value, size), size, flags);
-    conclude(req, &OK);
+    ANSWER(setxattr, OK, req, ino, name, value, size, flags);
 }
 
 static void rec_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
     called(req, "getxattr", "ino=%" PRIu64 " name=%s size=%zu", ino, str(name), size);
-    conclude(req, &BYTES);
+    ANSWER(getxattr, BYTES, req, ino, name, size);
 }
 
 static void rec_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
     called(req, "listxattr", "ino=%" PRIu64 " size=%zu", ino, size);
-    conclude(req, &BYTES);
+    ANSWER(listxattr, BYTES, req, ino, size);
 }
 
 static void rec_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     called(req, "removexattr", "ino=%" PRIu64 " name=%s", ino, str(name));
-    conclude(req, &OK);
+    ANSWER(removexattr, OK, req, ino, name);
 }
 
 static void rec_access(fuse_req_t req, fuse_ino_t ino, int mask)
 {
     called(req, "access", "ino=%" PRIu64 " mask=%#x", ino, mask);
-    conclude(req, &OK);
+    ANSWER(access, OK, req, ino, mask);
 }
 
 static void rec_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     called(req, "create", "parent=%" PRIu64 " name=%s mode=%#o fi=%s", parent, str(name), mode, fi_text(fi));
-    conclude(req, &CREATE);
+    ANSWER(create, CREATE, req, parent, name, mode, fi);
 }
 
 static const char *lock_text(const struct flock *lock)
@@ -269,19 +284,19 @@ static const char *lock_text(const struct flock *lock)
 static void rec_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
 {
     called(req, "getlk", "ino=%" PRIu64 " fi=%s lock=%s", ino, fi_text(fi), lock_text(lock));
-    conclude(req, &LOCK);
+    ANSWER(getlk, LOCK, req, ino, fi, lock);
 }
 
 static void rec_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep)
 {
     called(req, "setlk", "ino=%" PRIu64 " fi=%s lock=%s sleep=%d", ino, fi_text(fi), lock_text(lock), sleep);
-    conclude(req, &OK);
+    ANSWER(setlk, OK, req, ino, fi, lock, sleep);
 }
 
 static void rec_bmap(fuse_req_t req, fuse_ino_t ino, size_t blocksize, uint64_t idx)
 {
     called(req, "bmap", "ino=%" PRIu64 " blocksize=%zu idx=%" PRIu64, ino, blocksize, idx);
-    conclude(req, &BMAP);
+    ANSWER(bmap, BMAP, req, ino, blocksize, idx);
 }
 
 static void rec_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, struct fuse_file_info *fi,
@@ -289,29 +304,31 @@ static void rec_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned cmd, void *arg, s
 {
     called(req, "ioctl", "ino=%" PRIu64 " cmd=%#x arg=%#jx fi=%s flags=%#x in=%s in_size=%zu out_size=%zu", ino, cmd,
            (uintmax_t)(uintptr_t)arg, fi_text(fi), flags, quoted(in_buf, in_size), in_size, out_size);
-    conclude(req, &IOCTL);
+    ANSWER(ioctl, IOCTL, req, ino, cmd, arg, fi, flags, in_buf, in_size, out_size);
 }
 
 static void rec_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
     called(req, "poll", "ino=%" PRIu64 " fi=%s ph=%s", ino, fi_text(fi), ph == NULL ? "NULL" : "handle");
     kept_poll = ph;
-    conclude(req, &POLL);
+    ANSWER(poll, POLL, req, ino, fi, ph);
 }
 
 static void rec_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *bufv, off_t off,
                           struct fuse_file_info *fi)
 {
+    struct fuse_bufvec memory;
     called(req, "write_buf", "ino=%" PRIu64 " off=%jd fi=%s bufv=%s", ino, (intmax_t)off, fi_text(fi),
-           bufvec_text(bufv));
-    conclude(req, &WRITE);
+           bufvec_text(bufv, &memory));
+    ANSWER(write_buf, WRITE, req, ino, &memory, off, fi);
 }
 
 static void rec_retrieve_reply(fuse_req_t req, void *cookie, fuse_ino_t ino, off_t offset, struct fuse_bufvec *bufv)
 {
+    struct fuse_bufvec memory;
     called(req, "retrieve_reply", "cookie=%#jx ino=%" PRIu64 " offset=%jd bufv=%s", (uintmax_t)(uintptr_t)cookie,
-           ino, (intmax_t)offset, bufvec_text(bufv));
-    conclude(req, &NONE);
+           ino, (intmax_t)offset, bufvec_text(bufv, &memory));
+    ANSWER(retrieve_reply, NONE, req, cookie, ino, offset, &memory);
 }
 
 static void rec_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
@@ -319,13 +336,13 @@ static void rec_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_da
     called(req, "forget_multi", "count=%zu", count);
     for (size_t i = 0; i < count; i++)
         say("forget_multi[%zu] ino=%" PRIu64 " nlookup=%" PRIu64, i, forgets[i].ino, forgets[i].nlookup);
-    conclude(req, &NONE);
+    ANSWER(forget_multi, NONE, req, count, forgets);
 }
 
 static void rec_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 {
     called(req, "flock", "ino=%" PRIu64 " fi=%s op=%#x", ino, fi_text(fi), op);
-    conclude(req, &OK);
+    ANSWER(flock, OK, req, ino, fi, op);
 }
 
 static void rec_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset, off_t length,
@@ -333,13 +350,13 @@ static void rec_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset
 {
     called(req, "fallocate", "ino=%" PRIu64 " mode=%#x offset=%jd length=%jd fi=%s", ino, mode, (intmax_t)offset,
            (intmax_t)length, fi_text(fi));
-    conclude(req, &OK);
+    ANSWER(fallocate, OK, req, ino, mode, offset, length, fi);
 }
 
 static void rec_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     called(req, "readdirplus", "ino=%" PRIu64 " size=%zu off=%jd fi=%s", ino, size, (intmax_t)off, fi_text(fi));
-    conclude(req, &BYTES);
+    ANSWER(readdirplus, BYTES, req, ino, size, off, fi);
 }
 
 static void rec_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
@@ -349,13 +366,13 @@ static void rec_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in,
     called(req, "copy_file_range",
            "ino_in=%" PRIu64 " off_in=%jd fi_in=%s ino_out=%" PRIu64 " off_out=%jd fi_out=%s len=%zu flags=%#x",
            ino_in, (intmax_t)off_in, fi_text(fi_in), ino_out, (intmax_t)off_out, fi_text(fi_out), len, flags);
-    conclude(req, &WRITE);
+    ANSWER(copy_file_range, WRITE, req, ino_in, off_in, fi_in, ino_out, off_out, fi_out, len, flags);
 }
 
 static void rec_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi)
 {
     called(req, "lseek", "ino=%" PRIu64 " off=%jd whence=%d fi=%s", ino, (intmax_t)off, whence, fi_text(fi));
-    conclude(req, &LSEEK);
+    ANSWER(lseek, LSEEK, req, ino, off, whence, fi);
 }
 
 const struct fuse_lowlevel_ops recorder = {

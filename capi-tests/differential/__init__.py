@@ -1,0 +1,1 @@
+"""The same programs on the system's libfuse and on ours."""
