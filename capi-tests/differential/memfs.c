@@ -3,9 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
 
-enum { NODES = 1024, NAMES = 2048, XATTRS = 64, MAX_FILE = 1 << 22, RENAME_KEEP = 1, RENAME_SWAP = 2 };
+enum { NODES = 1024, NAMES = 2048, MAX_FILE = 1 << 22, RENAME_KEEP = 1, RENAME_SWAP = 2 };
 
 struct node {
     struct stat attr;
@@ -16,12 +15,6 @@ struct name {
     fuse_ino_t parent, ino; /* parent 0: the slot is free */
     char text[256];
 };
-
-static struct xattr {
-    fuse_ino_t ino;
-    char name[64], value[256];
-    size_t size;
-} xattrs[XATTRS];
 
 static struct node nodes[NODES] = { [FUSE_ROOT_ID] = { .attr = { .st_mode = S_IFDIR | 0755, .st_nlink = 2, .st_ino = 1 } } };
 static struct name names[NAMES];
@@ -414,76 +407,6 @@ static void fs_readdirplus(fuse_req_t req, fuse_ino_t dir, size_t size, off_t of
     list(req, dir, size, off, true);
 }
 
-/* ---- extended attributes ---- */
-
-static struct xattr *find_xattr(fuse_ino_t ino, const char *name)
-{
-    EACH(xattr, xattrs)
-        if (xattr->ino == ino && strcmp(xattr->name, name) == 0)
-            return xattr;
-    return NULL;
-}
-
-static int set_xattr(fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
-{
-    struct xattr *xattr = find_xattr(ino, name);
-    if (xattr != NULL && (flags & XATTR_CREATE))
-        return EEXIST;
-    if (xattr == NULL && (flags & XATTR_REPLACE))
-        return ENODATA;
-    if (strlen(name) >= sizeof(xattr->name) || size > sizeof(xattr->value))
-        return ENOSPC;
-    if (xattr == NULL && (xattr = find_xattr(0, "")) == NULL)
-        return ENOSPC;
-    *xattr = (struct xattr){ .ino = ino, .size = size };
-    strcpy(xattr->name, name);
-    memcpy(xattr->value, value, size);
-    return 0;
-}
-
-static void fs_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
-{
-    fuse_reply_err(req, set_xattr(ino, name, value, size, flags));
-}
-
-/* A size of 0 asks how much it is. */
-static void reply_sized(fuse_req_t req, size_t size, const char *data, size_t len)
-{
-    if (size == 0)
-        fuse_reply_xattr(req, len);
-    else if (size < len)
-        fuse_reply_err(req, ERANGE);
-    else
-        fuse_reply_buf(req, data, len);
-}
-
-static void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
-{
-    struct xattr *xattr = find_xattr(ino, name);
-    if (xattr == NULL)
-        fuse_reply_err(req, ENODATA);
-    else
-        reply_sized(req, size, xattr->value, xattr->size);
-}
-
-static void fs_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
-{
-    char list[XATTRS * 64];
-    size_t len = 0;
-    EACH(xattr, xattrs)
-        if (xattr->ino == ino)
-            len += (size_t)sprintf(list + len, "%s", xattr->name) + 1;
-    reply_sized(req, size, list, len);
-}
-
-static void fs_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
-{
-    struct xattr *xattr = find_xattr(ino, name);
-    if (xattr != NULL)
-        *xattr = (struct xattr){ 0 };
-    fuse_reply_err(req, xattr == NULL ? ENODATA : 0);
-}
-
 /* ---- locks: always granted ---- */
 
 static void fs_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock)
@@ -538,10 +461,10 @@ const struct fuse_lowlevel_ops memfs = {
     .readdirplus = fs_readdirplus,
     .releasedir = fs_ok,
     .fsyncdir = fs_fsync,
-    .setxattr = fs_setxattr,
-    .getxattr = fs_getxattr,
-    .listxattr = fs_listxattr,
-    .removexattr = fs_removexattr,
+    .setxattr = memfs_setxattr,
+    .getxattr = memfs_getxattr,
+    .listxattr = memfs_listxattr,
+    .removexattr = memfs_removexattr,
     .getlk = fs_getlk,
     .setlk = fs_setlk,
     .flock = fs_flock,

@@ -11,8 +11,23 @@ STOP_LIMIT = 15
 SCRIPT_LIMIT = 60
 
 
+class NotMounted(Exception):
+    def __init__(self, status: int, said: str):
+        super().__init__(f"exit status {status}: {said}")
+        self.status, self.said = status, said
+
+
+def mountinfo(folder: pathlib.Path) -> str:
+    """How the kernel lists the mount, from its options on; "" if it does not."""
+    for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
+        fields = line.split()
+        if fields[4] == str(folder):
+            return " ".join(field for field in fields[5:] if not field.startswith(("shared:", "master:")))
+    return ""
+
+
 def is_mounted(folder: pathlib.Path) -> bool:
-    return any(line.split()[4] == str(folder) for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines())
+    return mountinfo(folder) != ""
 
 
 class Daemon:
@@ -22,12 +37,15 @@ class Daemon:
         self.output = folder / "transcript"
         command = [binary, self.mountpoint, *options]
         with self.output.open("wb") as out:
-            self.process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
+            self.process = subprocess.Popen(
+                command, env=env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE
+            )
 
     def wait_mounted(self):
         deadline = time.monotonic() + START_LIMIT
         while b"| init(" not in self.output.read_bytes():
-            assert self.process.poll() is None, f"the daemon ended: {self.process.stderr.read().decode()}"
+            if (status := self.process.poll()) is not None:
+                raise NotMounted(status, self.process.stderr.read().decode())
             assert time.monotonic() < deadline, "the daemon does not mount"
             time.sleep(0.01)
         self.drive(["stat", "-f", self.mountpoint])
@@ -49,6 +67,9 @@ class Daemon:
 
     def wait(self) -> int:
         return self.process.wait(timeout=STOP_LIMIT)
+
+    def unmount(self) -> bool:
+        return subprocess.run(["umount", self.mountpoint], timeout=STOP_LIMIT, capture_output=True).returncode == 0
 
     def stop(self):
         self.process.kill()

@@ -12,7 +12,8 @@ TIME_LIMIT = 120
 
 def libdir() -> pathlib.Path:
     """Where our libraries are."""
-    return pathlib.Path(os.environ.get("FUSEWIRE_LIBDIR", HERE.parents[1] / "target/release")).resolve()
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
+    return pathlib.Path(os.environ.get("FUSEWIRE_LIBDIR") or target / "release").resolve()
 
 
 def environment(ours: bool) -> dict[str, str]:

@@ -3,14 +3,13 @@
 import os
 import pathlib
 import signal
-import subprocess
 import sys
 
 import pytest
 
 from . import programs
 from .compare import compare, parse
-from .mounting import connections, is_mounted, mounted, normal
+from .mounting import NotMounted, connections, is_mounted, mounted, mountinfo, normal
 from .test_differential import DELIBERATE
 
 LIBRARIES = ["libfuse3.so.3", "libfuse3.so.4"]
@@ -19,13 +18,13 @@ SCRIPT = pathlib.Path(__file__).with_name("mount_script.py")
 
 
 def binary_for(binaries, library):
-    return binaries("m_ops", library == "libfuse3.so.4", ("memfs.c",))
+    return binaries("m_ops", library == "libfuse3.so.4", ("memfs.c", "memfs_xattr.c"))
 
 
 def script_transcript(binary, env, folder, options):
     with mounted(binary, env, folder, options) as daemon:
         seen = parse(daemon.drive([sys.executable, SCRIPT, daemon.mountpoint]))
-        subprocess.run(["umount", daemon.mountpoint], check=True, timeout=15)
+        assert daemon.unmount()
         status = daemon.wait()
     found = parse(normal(daemon.output.read_text()))
     for case, lines in seen.cases.items():
@@ -55,7 +54,7 @@ def test_script(library, binaries, system_script, tmp_path, count):
 def end_by(how, binary, env, folder):
     with mounted(binary, env, folder) as daemon:
         if how == "umount":
-            subprocess.run(["umount", daemon.mountpoint], check=True, timeout=15)
+            assert daemon.unmount()
         elif how == "abort":
             minor = os.minor(daemon.mountpoint.stat().st_dev)
             with connections(folder / "connections") as listed:
@@ -73,5 +72,55 @@ def test_end(how, library, binaries, tmp_path, count):
     """Exit status, whether the mount stays, and what is called on the way out."""
     system = end_by(how, binary_for(binaries, ""), programs.environment(ours=False), tmp_path / "system")
     ours = end_by(how, binary_for(binaries, library), programs.environment(ours=True), tmp_path / "ours")
+    assert ours == system
+    count[f"{library} mounted"] += 1
+
+
+MOUNT_OPTIONS = [
+    "",
+    "ro",
+    "nosuid,nodev,noexec",
+    "suid,dev,exec",
+    "noatime,sync,dirsync",
+    "fsname=memory",
+    "subtype=mem",
+    "fsname=memory,subtype=mem",
+    "fsname=with\\,comma",
+    "allow_other",
+    "allow_root",
+    "default_permissions",
+    "max_read=65536",
+    "max_read=0",
+    "rw,ro",
+    "ro,rw",
+    "auto_unmount",
+    "debug",
+    # What no library knows.
+    "nonsense",
+    "max_read=many",
+    "allow_other,allow_root",
+    "fsname",
+]
+
+
+def mounted_as(option, binary, env, folder):
+    """The mount as the kernel lists it, or the exit status of a daemon that refused."""
+    options = ["-o", option] if option else []
+    try:
+        with mounted(binary, env, folder, options) as daemon:
+            line = mountinfo(daemon.mountpoint)
+            # Some make the daemon give up by itself.
+            daemon.unmount()
+            return line, daemon.wait()
+    except NotMounted as refusal:
+        assert refusal.said, "refused without a word"
+        return "refused", refusal.status
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("option", MOUNT_OPTIONS)
+def test_mount_option(option, library, binaries, tmp_path, count):
+    system = mounted_as(option, binary_for(binaries, ""), programs.environment(ours=False), tmp_path / "system")
+    ours = mounted_as(option, binary_for(binaries, library), programs.environment(ours=True), tmp_path / "ours")
     assert ours == system
     count[f"{library} mounted"] += 1
