@@ -23,6 +23,23 @@ static void batches(const char *callbacks)
     }
 }
 
+/* A daemon that answers all the same. */
+static void answered(void)
+{
+    const struct answer answers[] = { ERR(0), ERR(EIO), NO_ANSWER };
+    static const uint32_t opcodes[] = { FUSE_FORGET, FUSE_BATCH_FORGET };
+    session_start((struct setup){ 0 });
+    EACH(opcode, opcodes) {
+        EACH(answer, answers) {
+            plain_request(*opcode, 38);
+            run(answer, "%s answered with %s", opcode_name(*opcode), answer->label);
+            if (kept != NULL)
+                fuse_reply_none(kept);
+        }
+    }
+    session_stop();
+}
+
 int main(void)
 {
     struct fuse_lowlevel_ops single = recorder, multi = recorder, none = recorder;
@@ -40,5 +57,6 @@ int main(void)
         batches(set->label);
         session_stop();
     }
+    answered();
     return 0;
 }

@@ -11,6 +11,24 @@ static void without_callbacks(void)
     session_stop();
 }
 
+/* A callback may drop its request; then there is no reply. One of another kind is the daemon's own affair. */
+static void unusual_answers(void)
+{
+    static const double second = 1;
+    const struct answer answers[] = {
+        { "none", answer_none, NULL },
+        { "attr", answer_attr, &second },
+        { "buf", answer_buf, &(struct bytes){ "any bytes", 9 } },
+    };
+    session_start((struct setup){ 0 });
+    EACH(answer, answers) {
+        for (uint32_t opcode = 1; opcode < 60; opcode++)
+            if (plain_request(opcode, 38))
+                run(answer, "%s answered with %s", opcode_name(opcode), answer->label);
+    }
+    session_stop();
+}
+
 static void unknown_opcodes(void)
 {
     static const uint32_t all[] = { 0, 7, 19, 52, 53, 60, 100, 4095, 4096, 4097, 0x10000, 0x80000000, 0xffffffff };
@@ -76,6 +94,7 @@ static void table_sizes(void)
 int main(void)
 {
     without_callbacks();
+    unusual_answers();
     unknown_opcodes();
     older_protocols();
     contexts();

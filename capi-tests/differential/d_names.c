@@ -1,6 +1,8 @@
 /* Operations on names: what the callback sees of the names and modes, and every form of an entry in the reply. */
 #include "harness.h"
 
+#include <math.h>
+
 static char longest[256], beyond[1025];
 
 static const struct {
@@ -71,7 +73,10 @@ static void every_errno(void)
 
 static void entry_timeouts(void)
 {
-    static const double timeouts[] = { 0, 1, 1.5, 0.1, 1e-9, 1e-10, 0.9999999999, -1, -0.5, 1e9, 4294967296.5, 1e18 };
+    static const double timeouts[] = {
+        0,    1,   1.5,          0.1,  1e-9, 1e-10, 0.9999999999, -1,
+        -0.5, 1e9, 4294967296.5, 1e18, 1e19, 2e19,  INFINITY,     -INFINITY, NAN,
+    };
     EACH(timeout, timeouts) {
         struct fuse_entry_param entry = sample_entry;
         entry.entry_timeout = *timeout;
