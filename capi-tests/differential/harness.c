@@ -15,7 +15,6 @@ int user_mark;
 struct bytes last_reply;
 struct fuse_init_out init_reply;
 
-static bool quiet;
 static int session_fd;
 static uint64_t unique = 100;
 static size_t message_len;
@@ -41,8 +40,6 @@ static void show_reply(const uint8_t *data, size_t len)
     last_reply = (struct bytes){ data, len };
     if (message.header.opcode == FUSE_INIT)
         memcpy(&init_reply, data + sizeof(out), MIN(sizeof(init_reply), len - sizeof(out)));
-    if (quiet)
-        return;
     if (len < sizeof(out)) {
         say("reply of %zu bytes: %s", len, words(data, len));
         return;
@@ -122,9 +119,10 @@ void session_start(struct setup setup)
         return;
     bool all = setup.flags == 0 && setup.flags2 == 0;
     put_init(setup.minor != 0 ? setup.minor : 38, 131072, all ? 0x7fffffff : setup.flags, all ? 0xb : setup.flags2);
-    quiet = true;
+    /* What INIT is like is d_init's matter, which sends its own. */
+    silent = true;
     feed(NULL);
-    quiet = false;
+    silent = false;
 }
 
 void session_stop(void)

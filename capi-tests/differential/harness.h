@@ -28,6 +28,8 @@
 
 /* ---- transcript (text.c) ---- */
 
+/* Nothing is written down. */
+extern bool silent;
 __attribute__((format(printf, 1, 2))) void begin_case(const char *fmt, ...);
 __attribute__((format(printf, 1, 2))) void say(const char *fmt, ...);
 /* The texts live until a few dozen later calls. */

@@ -6,6 +6,8 @@
 
 enum { ROOMS = 64, SHOWN_BYTES = 512 };
 
+bool silent;
+
 static char case_name[512];
 
 /* The runner wants proof of which library it was. */
@@ -35,6 +37,8 @@ void begin_case(const char *fmt, ...)
 
 void say(const char *fmt, ...)
 {
+    if (silent)
+        return;
     va_list args;
     va_start(args, fmt);
     printf("%s | ", case_name);
