@@ -41,7 +41,7 @@ class Deliberate:
 
     programs: list[str]
     libraries: list[str]
-    cases: str
+    cases: list[str]  # shell patterns
     search: str
     replace: str
     reason: str
@@ -50,8 +50,11 @@ class Deliberate:
     def concerns(self, program: str, library: str) -> bool:
         return program in self.programs and library in self.libraries
 
+    def names(self, case: str) -> bool:
+        return any(fnmatch.fnmatchcase(case, pattern) for pattern in self.cases)
+
     def rewrite(self, case: str, text: str) -> str:
-        if not fnmatch.fnmatchcase(case, self.cases):
+        if not self.names(case):
             return text
         changed = re.sub(self.search, self.replace, text, flags=re.MULTILINE)
         self.used = self.used or changed != text
@@ -74,7 +77,7 @@ class Result:
         parts += [f"[{case}]\n{diff}" for case, diff in list(self.differing.items())[:shown]]
         if len(self.differing) > shown:
             parts.append("also: " + ", ".join(list(self.differing)[shown : shown + 100]))
-        parts += [f"no longer differs, remove from the list: {s.cases} {s.search!r} ({s.reason})" for s in self.stale]
+        parts += [f"no longer differs, remove from the list: {', '.join(s.cases)} {s.search!r} ({s.reason})" for s in self.stale]
         return "\n\n".join(parts)
 
 

@@ -31,7 +31,7 @@ static void unusual_answers(void)
 
 static void unknown_opcodes(void)
 {
-    static const uint32_t all[] = { 0, 7, 19, 52, 53, 60, 100, 4095, 4096, 4097, 0x10000, 0x80000000, 0xffffffff };
+    static const uint32_t all[] = { 0, 7, 19, 52, 54, 60, 100, 4095, 4096, 4097, 0x10000, 0x80000000, 0xffffffff };
     session_start((struct setup){ 0 });
     EACH(opcode, all) {
         request(*opcode, 7);

@@ -13,7 +13,7 @@ def transcript(**cases):
 
 
 def listed(search, replace, cases="*"):
-    return Deliberate(["p"], ["l"], cases, search, replace, "because")
+    return Deliberate(["p"], ["l"], [cases], search, replace, "because")
 
 
 def test_equal_transcripts():
