@@ -76,8 +76,9 @@ class Result:
         parts = [f"{len(self.differing)} of {self.compared} cases differ"] if self.differing else []
         parts += [f"[{case}]\n{diff}" for case, diff in list(self.differing.items())[:shown]]
         if len(self.differing) > shown:
-            parts.append("also: " + ", ".join(list(self.differing)[shown : shown + 100]))
-        parts += [f"no longer differs, remove from the list: {', '.join(s.cases)} {s.search!r} ({s.reason})" for s in self.stale]
+            parts.append("also: " + ", ".join(list(self.differing)[shown : shown + 20]))
+        for entry in self.stale:
+            parts.append(f"no longer differs, remove from the list: {entry.cases} {entry.search!r} ({entry.reason})")
         return "\n\n".join(parts)
 
 

@@ -44,8 +44,8 @@ static void add_types(fuse_req_t req)
         struct stat attr = { .st_ino = 1ull << (4 * type), .st_mode = type << 12 | 0777 };
         struct fuse_entry_param entry = { .ino = 5, .attr = attr, .attr_timeout = 0.5, .entry_timeout = -1 };
         char buf[ROOM] = { 0 };
-        size_t len = fuse_add_direntry(req, buf, sizeof(buf), "t", &attr, (off_t)type << 60);
-        len += fuse_add_direntry_plus(req, buf + len, sizeof(buf) - len, "t", &entry, (off_t)type << 60);
+        size_t len = fuse_add_direntry(req, buf, sizeof(buf), "t", &attr, (off_t)((uint64_t)type << 60));
+        len += fuse_add_direntry_plus(req, buf + len, sizeof(buf) - len, "t", &entry, (off_t)((uint64_t)type << 60));
         say("type %u: %s", type, words(buf, len));
     }
 }

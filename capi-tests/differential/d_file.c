@@ -165,7 +165,9 @@ static const struct data data_answers[] = {
 
 static void data_replies(const char *session_kind)
 {
-    static const enum fuse_buf_copy_flags all[] = { 0, FUSE_BUF_NO_SPLICE, FUSE_BUF_FORCE_SPLICE, FUSE_BUF_SPLICE_MOVE };
+    static const enum fuse_buf_copy_flags all[] = {
+        0, FUSE_BUF_NO_SPLICE, FUSE_BUF_FORCE_SPLICE, FUSE_BUF_SPLICE_MOVE,
+    };
     EACH(flags, all) {
         EACH(data, data_answers) {
             data_flags = *flags;

@@ -131,7 +131,7 @@ static void changed_by_callback(void)
             char *text = room(64);
             snprintf(text, 64, "7.%u callback %s", *minor, change->label);
             in_init = change->apply;
-            alone((struct setup){ 0 }, *minor, 131072, ALL & ~FUSE_INIT_RESERVED, 0, text);
+            alone((struct setup){ 0 }, *minor, 131072, ALL >> 1, 0, text);
         }
     }
     in_init = NULL;

@@ -30,12 +30,14 @@ static void inodes(void)
 
 static void names(void)
 {
-    static char longest[1025];
+    static char longest[256], beyond[1025];
     memset(longest, 'n', sizeof(longest) - 1);
+    memset(beyond, 'b', sizeof(beyond) - 1);
     const struct bytes all[] = { { "name", 4 }, { "", 0 }, { "prefix only", 6 }, { "a\0b", 3 }, { "\xff", 1 },
-                                 { longest, 255 }, { longest, 1024 } };
+                                 { longest, 255 }, { beyond, 1024 } };
     EACH(name, all) {
-        say("inval_entry %zu returned %d", name->len, fuse_lowlevel_notify_inval_entry(session, 1, name->data, name->len));
+        say("inval_entry %zu returned %d", name->len,
+            fuse_lowlevel_notify_inval_entry(session, 1, name->data, name->len));
         say("expire_entry %zu returned %d", name->len, expire(1, name->data, name->len, FUSE_LL_EXPIRE_ONLY));
         say("expire_entry that invalidates %zu returned %d", name->len, expire(1, name->data, name->len, 0));
         say("delete %zu returned %d", name->len, fuse_lowlevel_notify_delete(session, 1, 2, name->data, name->len));
@@ -49,14 +51,17 @@ static void store(const char *what, struct fuse_bufvec *bufv, off_t offset, enum
 
 static void stores(void)
 {
-    static const size_t sizes[] = { 0, 1, 4096, 100000 };
+    static const size_t sizes[] = { 0, 1, 400, 4096, 100000 };
     EACH(size, sizes) {
         struct fuse_bufvec bufv = FUSE_BUFVEC_INIT(*size);
         bufv.buf[0].mem = (char *)pattern(*size);
         store("memory", &bufv, 4096, 0);
-        bufv.idx = 0, bufv.off = *size / 2;
-        store("half of it", &bufv, -1, FUSE_BUF_NO_SPLICE);
     }
+    struct fuse_bufvec half = FUSE_BUFVEC_INIT(400);
+    half.buf[0].mem = (char *)pattern(400);
+    half.off = 200;
+    store("half of it", &half, -1, FUSE_BUF_NO_SPLICE);
+
     char path[] = "/tmp/differential-XXXXXX";
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0 || unlink(path) != 0 || write(fd, pattern(10000), 10000) != 10000)
@@ -66,8 +71,9 @@ static void stores(void)
     bufv.buf[0].fd = fd;
     bufv.buf[0].pos = 10;
     store("file", &bufv, 0, 0);
-    bufv.idx = bufv.off = 0;
-    bufv.buf[0].pos = 5000;
+    bufv = (struct fuse_bufvec){ .count = 1, .buf = { bufv.buf[0] } };
+    bufv.buf[0].size = 300;
+    bufv.buf[0].pos = 9800;
     store("file that ends early", &bufv, 0, 0);
     close(fd);
 }

@@ -143,7 +143,8 @@ void put(const void *data, size_t len)
 {
     if (len > sizeof(message.bytes) - message_len)
         abort();
-    memcpy(message.bytes + message_len, data, len);
+    if (len != 0)
+        memcpy(message.bytes + message_len, data, len);
     message_len += len;
 }
 

@@ -16,7 +16,9 @@ struct name {
     char text[256];
 };
 
-static struct node nodes[NODES] = { [FUSE_ROOT_ID] = { .attr = { .st_mode = S_IFDIR | 0755, .st_nlink = 2, .st_ino = 1 } } };
+static struct node nodes[NODES] = {
+    [FUSE_ROOT_ID] = { .attr = { .st_ino = FUSE_ROOT_ID, .st_mode = S_IFDIR | 0755, .st_nlink = 2 } },
+};
 static struct name names[NAMES];
 static fuse_ino_t last_ino = FUSE_ROOT_ID;
 
@@ -259,6 +261,8 @@ static void fs_access(fuse_req_t req, fuse_ino_t ino, int mask)
 
 static void fs_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    if (fi->flags & O_TRUNC)
+        resize(&nodes[ino], 0);
     fi->fh = ino << 8;
     fuse_reply_open(req, fi);
 }

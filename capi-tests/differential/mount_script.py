@@ -216,7 +216,7 @@ def renaming():
 
 @step
 def removing():
-    return outcome(os.unlink, "soft"), outcome(os.unlink, "fresh"), outcome(os.unlink, "missing"), outcome(os.unlink, "dir")
+    return [outcome(os.unlink, name) for name in ("soft", "fresh", "missing", "dir")]
 
 
 @step

@@ -22,8 +22,10 @@ def test_same_as_system(program, library, binaries, on_system, count):
     assert pathlib.Path(ours.library).resolve() == wanted, f"loaded {ours.library!r} instead of ours"
     entries = [entry for entry in DELIBERATE if entry.concerns(program, library)]
     result = compare(system, ours, entries)
-    ending = f"exit status {status}: {errors}" if status != 0 else ""
-    assert status == 0 and not result.differing and not result.stale, "\n\n".join(filter(None, [result.report(), ending]))
+    if status != 0:
+        pytest.fail(f"exit status {status}: {errors}\n\n{result.report()}", pytrace=False)
+    if result.differing or result.stale:
+        pytest.fail(result.report(), pytrace=False)
     assert result.compared == len(system.cases) == len(ours.cases) > 0
     count[library] += result.compared
     print(f"{program}: {result.compared} cases")
