@@ -12,8 +12,8 @@ pub struct Edition {
     pub known: u64,
     /// Capabilities that are wanted unless the daemon says otherwise.
     pub wanted: u64,
-    /// `max_write` before the daemon's init callback, unless the kernel takes less.
-    pub default_max_write: u32,
+    /// Capabilities that the kernel is never asked for, wanted or not.
+    pub unsent: u64,
     /// Whether writes may be larger than 256 pages, where the kernel's limit is higher.
     pub large_writes: bool,
 }
@@ -22,13 +22,14 @@ pub struct Edition {
 const ALWAYS_WANTED: u64 =
     FUSE_CAP_ASYNC_READ | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_ASYNC_DIO | FUSE_CAP_IOCTL_DIR | FUSE_CAP_ATOMIC_O_TRUNC;
 
-/// 3.14.0: bits up to SETXATTR_EXT.
+/// 3.14.0. It lets daemons want PARALLEL_DIROPS and HANDLE_KILLPRIV, by default even, but never asks the kernel for
+/// them: its daemons never had two lookups in one directory at once, and rely on the kernel to clear set-uid bits.
 #[cfg(soname = "3")]
 pub const EDITION: Edition = Edition {
-    minor: 38,
-    known: (FUSE_CAP_SETXATTR_EXT << 1) - 1,
+    minor: 31,
+    known: ((FUSE_CAP_EXPIRE_ONLY << 1) - 1) & !FUSE_CAP_HANDLE_KILLPRIV_V2,
     wanted: ALWAYS_WANTED | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
-    default_max_write: u32::MAX,
+    unsent: FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
     large_writes: false,
 };
 
@@ -38,6 +39,6 @@ pub const EDITION: Edition = Edition {
     minor: crate::abi::wire::KERNEL_MINOR_VERSION,
     known: (FUSE_CAP_SECURITY_CTX << 1) - 1,
     wanted: ALWAYS_WANTED,
-    default_max_write: u32::MAX,
+    unsent: 0,
     large_writes: true,
 };

@@ -2,20 +2,20 @@
 
 use super::edition::{EDITION, Edition};
 use super::handler::Provides;
-use super::{Session, capabilities};
+use super::{Session, Stage, capabilities};
 use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
 use crate::abi::wire::{InitIn, InitOut, KERNEL_VERSION, MIN_MINOR_VERSION, MIN_READ_BUFFER};
 use crate::transport::Channel;
 use nix::errno::Errno;
+use nix::unistd::{SysconfVar, sysconf};
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
 
 /// What a receive buffer holds besides a write's data.
 pub const HEADER_SIZE: usize = 4096;
-const PAGE: usize = 4096;
 /// Pages of a request from a kernel that does not offer MAX_PAGES.
 const DEFAULT_PAGES: usize = 32;
 /// Pages of a request at most, unless the system's limit says otherwise.
@@ -26,7 +26,7 @@ const COMPAT_22_INIT_OUT: usize = 24;
 /// The parameters before the first INIT.
 pub fn initial_conn(max_read: u32) -> fuse_conn_info {
     fuse_conn_info {
-        max_write: EDITION.default_max_write,
+        max_write: u32::try_from(MAX_PAGES * page_size()).unwrap_or(u32::MAX),
         max_readahead: u32::MAX,
         max_read,
         ..fuse_conn_info::default()
@@ -43,7 +43,12 @@ pub fn largest_buffer() -> usize {
 fn largest_write() -> usize {
     let limit = std::fs::read_to_string("/proc/sys/fs/fuse/max_pages_limit").ok();
     let pages = limit.and_then(|text| text.trim().parse().ok()).filter(|_| EDITION.large_writes);
-    pages.unwrap_or(MAX_PAGES).clamp(1, usize::from(u16::MAX)) * PAGE
+    pages.unwrap_or(MAX_PAGES).clamp(1, usize::from(u16::MAX)) * page_size()
+}
+
+fn page_size() -> usize {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(4096)
 }
 
 impl Session {
@@ -54,13 +59,12 @@ impl Session {
         }
         match self.answer_init(arg, flags2) {
             Ok(out) => {
-                // Before the reply: requests may arrive at once, on other threads.
-                self.initialised.store(arg.major == KERNEL_VERSION, Ordering::SeqCst);
-                let size = if arg.minor < 23 && arg.major == KERNEL_VERSION {
-                    COMPAT_22_INIT_OUT
-                } else {
-                    size_of::<InitOut>()
-                };
+                let agreed = arg.major == KERNEL_VERSION;
+                if agreed {
+                    // Before the reply: requests may arrive at once, on other threads.
+                    self.stage.store(Stage::SERVING, Ordering::SeqCst);
+                }
+                let size = if agreed && arg.minor < 23 { COMPAT_22_INIT_OUT } else { size_of::<InitOut>() };
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let _ = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
             }
@@ -71,7 +75,8 @@ impl Session {
     }
 
     fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {
-        let mut conn = self.conn.lock();
+        // A copy: the daemon's callback may use functions that look at the parameters in force.
+        let mut conn = *self.conn.lock();
         conn.proto_major = arg.major;
         conn.proto_minor = arg.minor;
         let version = InitOut { major: KERNEL_VERSION, minor: EDITION.minor, ..InitOut::default() };
@@ -84,14 +89,14 @@ impl Session {
             return Err(Errno::EPROTO);
         }
         let offer = offer(arg, flags2);
-        let page_limit =
-            if offer.contains(InitFlags::MAX_PAGES) { self.buf_size() } else { DEFAULT_PAGES * PAGE + HEADER_SIZE };
-        let buf_size = page_limit.min(self.buf_size()).max(MIN_READ_BUFFER);
+        let largest = if offer.contains(InitFlags::MAX_PAGES) { largest_write() } else { DEFAULT_PAGES * page_size() };
+        let largest = u32::try_from(largest).unwrap_or(u32::MAX);
+        conn.max_write = conn.max_write.min(largest);
         self.agree(&mut conn, arg, offer)?;
-        let largest = u32::try_from(buf_size - HEADER_SIZE).unwrap_or(u32::MAX);
         conn.max_write = conn.max_write.min(largest);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
         let out = reply(&mut conn, version, arg, offer);
+        *self.conn.lock() = conn;
         self.wants.store(conn.want_ext, Ordering::Relaxed);
         self.flags.store(u64::from(out.flags) | u64::from(out.flags2) << 32, Ordering::Relaxed);
         Ok(out)
@@ -110,6 +115,7 @@ impl Session {
             conn.capable_ext = capable;
             conn.want_ext = default;
         }
+        self.started.store(true, Ordering::SeqCst);
         self.handler.init(conn);
         conn.capable_ext = capable;
         let changed = (u64::from(conn.want) ^ default) & u64::from(u32::MAX);
@@ -148,8 +154,9 @@ impl Session {
         }
         // Not offered until it is there.
         capable &= !FUSE_CAP_OVER_IO_URING;
-        let known = if self.config.compat_file_info { (FUSE_CAP_SETXATTR_EXT << 1) - 1 } else { EDITION.known };
-        capable & known
+        // A program built before 3.17 has no fields for what came with passthrough.
+        let fits = if self.config.compat_file_info { FUSE_CAP_PASSTHROUGH - 1 } else { u64::MAX };
+        capable & fits & EDITION.known
     }
 }
 
@@ -174,11 +181,11 @@ fn default_wants(provides: Provides, edition: &Edition) -> u64 {
 
 /// The reply for what was agreed.
 fn reply(conn: &mut fuse_conn_info, version: InitOut, arg: &InitIn, offer: InitFlags) -> InitOut {
-    let mut flags = capabilities::wanted(conn.want_ext) | InitFlags::BIG_WRITES;
+    let mut flags = capabilities::wanted(conn.want_ext & !EDITION.unsent) | InitFlags::BIG_WRITES;
     let mut out = version;
     if offer.contains(InitFlags::MAX_PAGES) {
         flags |= InitFlags::MAX_PAGES;
-        out.max_pages = (conn.max_write.max(1) - 1).div_euclid(PAGE as u32).saturating_add(1) as u16;
+        out.max_pages = (conn.max_write.max(1) - 1).div_euclid(page_size() as u32).saturating_add(1) as u16;
     }
     if flags.contains(InitFlags::PASSTHROUGH) {
         // Counted with FUSE itself.

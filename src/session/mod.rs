@@ -17,6 +17,7 @@ mod process;
 mod single;
 mod teardown;
 
+pub use edition::EDITION;
 pub use handler::{Call, Handler, Provides};
 pub use inflight::Token;
 pub use process::memory_buffer;
@@ -33,7 +34,7 @@ use notify::Retrieves;
 use parking_lot::Mutex;
 use std::io::IoSlice;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use zerocopy::IntoBytes;
 
@@ -52,6 +53,18 @@ pub struct Config {
     pub userdata: usize,
 }
 
+/// How far a session is.
+struct Stage;
+
+impl Stage {
+    /// Only INIT is served.
+    const NEW: u8 = 0;
+    /// INIT was answered.
+    const SERVING: u8 = 1;
+    /// DESTROY came: nothing is served.
+    const ENDED: u8 = 2;
+}
+
 /// A session.
 pub struct Session {
     config: Config,
@@ -62,8 +75,10 @@ pub struct Session {
     flags: AtomicU64,
     /// Capabilities in force.
     wants: AtomicU64,
-    /// INIT was answered, and no DESTROY came since.
-    initialised: AtomicBool,
+    /// How far the session is, a [`Stage`].
+    stage: AtomicU8,
+    /// The daemon's init was called, and its destroy was not.
+    started: AtomicBool,
     /// Bytes that a receive buffer needs.
     buf_size: AtomicUsize,
     /// Where the session's fd is.
@@ -92,7 +107,8 @@ impl Session {
             conn: Mutex::new(conn),
             flags: AtomicU64::new(0),
             wants: AtomicU64::new(0),
-            initialised: AtomicBool::new(false),
+            stage: AtomicU8::new(Stage::NEW),
+            started: AtomicBool::new(false),
             channel: OnceLock::new(),
             clones: Mutex::new(Vec::new()),
             mount: Mutex::new(None),

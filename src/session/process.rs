@@ -2,7 +2,7 @@
 
 use super::handler::Call;
 use super::inflight::{self, Arrival, Token};
-use super::{Channel, Session};
+use super::{Channel, Session, Stage};
 use crate::abi::c::common::{fuse_buf, fuse_bufvec};
 use crate::abi::flags::InitFlags;
 use crate::abi::opcode::{Opcode, Reply};
@@ -63,12 +63,13 @@ impl Session {
         }
     }
 
-    /// Whether the request may be served: before INIT only INIT is, and `allow_root` keeps other users out of what
-    /// was not opened for them.
+    /// Whether the request may be served: INIT comes first and once, nothing comes after DESTROY, and `allow_root` keeps
+    /// other users out of what was not opened for them.
     #[inline]
     fn admit(&self, request: &Request<'_>) -> Result<(), Errno> {
         use Opcode::*;
-        if !self.initialised.load(Ordering::Acquire) && !matches!(request.opcode, Init | CuseInit) {
+        let needed = if request.opcode == Init { Stage::NEW } else { Stage::SERVING };
+        if self.stage.load(Ordering::Acquire) != needed || request.opcode == CuseInit {
             return Err(Errno::EIO);
         }
         let uid = request.header.uid;

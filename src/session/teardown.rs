@@ -1,6 +1,6 @@
 //! Mount and unmount, DESTROY, and the end of a session.
 
-use super::{Channel, Session, inflight};
+use super::{Channel, Session, Stage, inflight};
 use crate::mount;
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -41,9 +41,10 @@ impl Session {
         }
     }
 
-    /// Calls the handler's destroy, once for each INIT.
+    /// Serves nothing any more and calls the handler's destroy, if its init was called.
     pub(super) fn end(&self) {
-        if self.initialised.swap(false, Ordering::SeqCst) {
+        self.stage.store(Stage::ENDED, Ordering::SeqCst);
+        if self.started.swap(false, Ordering::SeqCst) {
             self.handler.destroy();
         }
     }

@@ -1,8 +1,9 @@
 //! Help and version texts. They go through C's stdout, so that they come in order with what the program prints.
 
-use crate::abi::wire::{KERNEL_MINOR_VERSION, KERNEL_VERSION};
+use crate::abi::wire::KERNEL_VERSION;
 use crate::capi::log;
 use crate::mount::print_helper_version;
+use crate::session::EDITION;
 use std::ffi::{CStr, CString};
 
 /// Prints a text to C's stdout, with a newline after it.
@@ -49,7 +50,7 @@ symver!(fuse_lowlevel_help, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_lowlevel_version() {
     log::install();
-    if let Ok(line) = CString::new(format!("FUSE kernel protocol: {KERNEL_VERSION}.{KERNEL_MINOR_VERSION}")) {
+    if let Ok(line) = CString::new(format!("FUSE kernel protocol: {KERNEL_VERSION}.{}", EDITION.minor)) {
         print(&line);
     }
     // fusermount3 writes past C's buffer: what is in there comes first.

@@ -3,6 +3,7 @@
 //! Any thread may notify, but not while it keeps the kernel waiting for a request on the same inode or directory:
 //! the kernel takes locks that such a request may hold. The kernel answers -ENOENT for what it does not cache.
 
+use crate::abi::c::common::cap::FUSE_CAP_EXPIRE_ONLY;
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec, fuse_pollhandle, fuse_session};
 use crate::abi::c::lowlevel::fuse_ino_t;
 use crate::abi::flags::EXPIRE_ONLY;
@@ -12,27 +13,40 @@ use crate::capi::lowlevel::session::with_session;
 use crate::capi::result::ToC;
 use crate::dispatch::PollHandle;
 use crate::encode::Notification;
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::io::IoSlice;
 
-/// Notifies on a session from C; a null one is EINVAL.
-unsafe fn notify(se: *mut fuse_session, notification: &Notification, payload: &[IoSlice<'_>]) -> c_int {
-    // SAFETY: the callers vouch for the session.
-    let sent = unsafe { with_session(se, |se| se.notify(notification, payload)) };
+/// Notifies on a session from C: ENOSYS when the kernel's protocol is older than `minor`, EINVAL without a session.
+///
+/// # Safety
+/// `se` is null or a session.
+unsafe fn notify(se: *mut fuse_session, minor: u32, notification: &Notification, payload: &[IoSlice<'_>]) -> c_int {
+    // SAFETY: the caller vouches for the session.
+    let sent = unsafe {
+        with_session(se, |se| match se.proto_minor() < minor {
+            true => Err(Errno::ENOSYS),
+            false => se.notify(notification, payload),
+        })
+    };
     sent.unwrap_or(Err(Errno::EINVAL)).code()
 }
 
-/// A name from C with its NUL, as notifications carry it. `namelen` does not count the NUL.
+/// A name from C, of which `namelen` bytes count.
+///
+/// # Safety
+/// `name` is null or points to `namelen` readable bytes, for as long as `'a`.
 unsafe fn name_bytes<'a>(name: *const c_char, namelen: usize) -> Option<&'a [u8]> {
-    if name.is_null() {
-        return None;
-    }
-    // SAFETY: the callers vouch for a NUL-terminated string.
-    let name = unsafe { CStr::from_ptr(name) };
-    // A name that is shorter than said is sent as it is; one that is longer is cut, as the count asks for.
-    name.to_bytes().get(..namelen.min(name.count_bytes()))
+    // SAFETY: the caller vouches for the bytes.
+    (!name.is_null()).then(|| unsafe { core::slice::from_raw_parts(name.cast(), namelen) })
 }
+
+/// First minor version of the protocol with invalidations.
+const MINOR_INVAL: u32 = 12;
+/// First minor version of the protocol with store and retrieve.
+const MINOR_STORE: u32 = 15;
+/// First minor version of the protocol with deletions.
+const MINOR_DELETE: u32 = 18;
 
 /// Wakes those who poll(2) a file.
 ///
@@ -63,7 +77,7 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_inval_inode(
     len: libc::off_t,
 ) -> c_int {
     // SAFETY: the caller vouches for the session.
-    unsafe { notify(se, &Notification::InvalInode(NotifyInvalInodeOut { ino, off, len }), &[]) }
+    unsafe { notify(se, MINOR_INVAL, &Notification::InvalInode(NotifyInvalInodeOut { ino, off, len }), &[]) }
 }
 symver!(fuse_lowlevel_notify_inval_inode, "FUSE_3.0");
 
@@ -73,16 +87,16 @@ unsafe fn notify_entry(se: *mut fuse_session, parent: u64, name: *const c_char, 
     let Some(name) = (unsafe { name_bytes(name, namelen) }) else { return -(Errno::EINVAL as c_int) };
     let out = NotifyInvalEntryOut { parent, namelen: namelen as u32, flags };
     // SAFETY: the callers vouch for the session.
-    unsafe { notify(se, &Notification::InvalEntry(out), &[IoSlice::new(name), IoSlice::new(&[0])]) }
+    unsafe { notify(se, MINOR_INVAL, &Notification::InvalEntry(out), &[IoSlice::new(name), IoSlice::new(&[0])]) }
 }
 
 /// Drops a name that the kernel caches, and the attributes of its directory.
 ///
-/// `parent`: nodeid of the directory. `name`: NUL-terminated, `namelen` bytes without the NUL.
+/// `parent`: nodeid of the directory. `name`: `namelen` bytes, a NUL behind them is not needed.
 /// Returns 0 or a negative errno: -ENOENT when the name is not cached. Since libfuse 3.0, kernel 2.6.31.
 ///
 /// # Safety
-/// `se` is NULL or a session; `name` is NULL or NUL-terminated.
+/// `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_lowlevel_notify_inval_entry(
     se: *mut fuse_session,
@@ -95,15 +109,33 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_inval_entry(
 }
 symver!(fuse_lowlevel_notify_inval_entry, "FUSE_3.0");
 
+/// Drops or expires a name that the kernel caches: expiring needs a kernel that offers it.
+///
+/// # Safety
+/// As for [`notify_entry`].
+unsafe fn notify_expire(se: *mut fuse_session, parent: u64, name: *const c_char, namelen: usize, flags: u32) -> c_int {
+    if flags & EXPIRE_ONLY == 0 {
+        // SAFETY: as the caller vouches.
+        return unsafe { notify_entry(se, parent, name, namelen, 0) };
+    }
+    // SAFETY: the caller vouches for the session.
+    match unsafe { with_session(se, crate::session::Session::capable) } {
+        None => -(Errno::EINVAL as c_int),
+        Some(caps) if caps & FUSE_CAP_EXPIRE_ONLY == 0 => -(Errno::ENOSYS as c_int),
+        // SAFETY: as the caller vouches.
+        Some(_) => unsafe { notify_entry(se, parent, name, namelen, EXPIRE_ONLY) },
+    }
+}
+
 /// Lets a name that the kernel caches expire: it is looked up again at its next use, but unlike with
 /// fuse_lowlevel_notify_inval_entry() mounts and open directories below it stay.
 ///
 /// Arguments as for that function. Returns 0 or a negative errno: -ENOSYS when the kernel did not offer
-/// FUSE_CAP_EXPIRE_ONLY. Since libfuse 3.12, kernel 6.2. Headers of 3.13 to 3.15 declare a fifth argument, flags,
-/// which is ignored.
+/// FUSE_CAP_EXPIRE_ONLY. Since libfuse 3.12, kernel 6.2.
 ///
 /// # Safety
-/// `se` is NULL or a session; `name` is NULL or NUL-terminated.
+/// `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
+#[cfg(not(soname = "3"))]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_lowlevel_notify_expire_entry(
     se: *mut fuse_session,
@@ -111,14 +143,28 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_expire_entry(
     name: *const c_char,
     namelen: usize,
 ) -> c_int {
-    // SAFETY: the caller vouches for the session.
-    let capable = unsafe { with_session(se, crate::session::Session::capable) };
-    match capable {
-        None => -(Errno::EINVAL as c_int),
-        Some(caps) if caps & crate::abi::c::common::cap::FUSE_CAP_EXPIRE_ONLY == 0 => -(Errno::ENOSYS as c_int),
-        // SAFETY: as the caller vouches.
-        Some(_) => unsafe { notify_entry(se, parent, name, namelen, EXPIRE_ONLY) },
-    }
+    // SAFETY: as the caller vouches.
+    unsafe { notify_expire(se, parent, name, namelen, EXPIRE_ONLY) }
+}
+
+/// Drops or expires a name that the kernel caches, for programs built with the headers of 3.12 to 3.15.
+///
+/// `flags`: FUSE_LL_EXPIRE_ONLY lets it expire, 0 drops it as fuse_lowlevel_notify_inval_entry() does. Returns 0 or a
+/// negative errno: -ENOSYS when it is to expire and the kernel did not offer FUSE_CAP_EXPIRE_ONLY.
+///
+/// # Safety
+/// `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
+#[cfg(soname = "3")]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_lowlevel_notify_expire_entry(
+    se: *mut fuse_session,
+    parent: fuse_ino_t,
+    name: *const c_char,
+    namelen: usize,
+    flags: crate::abi::c::lowlevel::fuse_notify_entry_flags,
+) -> c_int {
+    // SAFETY: as the caller vouches.
+    unsafe { notify_expire(se, parent, name, namelen, flags as u32) }
 }
 symver!(fuse_lowlevel_notify_expire_entry, "FUSE_3.12");
 
@@ -129,7 +175,7 @@ symver!(fuse_lowlevel_notify_expire_entry, "FUSE_3.12");
 /// Since libfuse 3.0, kernel 3.3.
 ///
 /// # Safety
-/// `se` is NULL or a session; `name` is NULL or NUL-terminated.
+/// `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_lowlevel_notify_delete(
     se: *mut fuse_session,
@@ -142,7 +188,7 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_delete(
     let Some(name) = (unsafe { name_bytes(name, namelen) }) else { return -(Errno::EINVAL as c_int) };
     let out = NotifyDeleteOut { parent, child, namelen: namelen as u32, padding: 0 };
     // SAFETY: the caller vouches for the session.
-    unsafe { notify(se, &Notification::Delete(out), &[IoSlice::new(name), IoSlice::new(&[0])]) }
+    unsafe { notify(se, MINOR_DELETE, &Notification::Delete(out), &[IoSlice::new(name), IoSlice::new(&[0])]) }
 }
 symver!(fuse_lowlevel_notify_delete, "FUSE_3.0");
 
@@ -168,7 +214,7 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_store(
             let size = data.size() as u32;
             let out = NotifyStoreOut { nodeid: ino, offset: offset as u64, size, padding: 0 };
             // SAFETY: the caller vouches for the session.
-            unsafe { notify(se, &Notification::Store(out), &data.slices()) }
+            unsafe { notify(se, MINOR_STORE, &Notification::Store(out), &data.slices()) }
         }
         Err(errno) => Err(errno).code(),
     }
@@ -195,6 +241,9 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_retrieve(
     // SAFETY: the caller vouches for the session.
     let sent = unsafe {
         with_session(se, |se| {
+            if se.proto_minor() < MINOR_STORE {
+                return Err(Errno::ENOSYS);
+            }
             let notify_unique = se.await_retrieve(cookie.expose_provenance());
             let size = u32::try_from(size).unwrap_or(u32::MAX);
             let out = NotifyRetrieveOut { notify_unique, nodeid: ino, offset: offset as u64, size, padding: 0 };

@@ -70,7 +70,7 @@ symver!(fuse_req_interrupt_func, "FUSE_3.0");
 
 /// The supplementary groups of the thread that caused the request.
 ///
-/// `list`: room for `size` groups. Returns how many there are, of which no more than `size` were stored; -ENOSYS when
+/// `list`: room for `size` groups. Returns how many there are, of which no more than `size` were stored; -EIO when
 /// the thread is gone or its groups cannot be read. Reads /proc, so it is slow, and the answer is of now. May be
 /// called on any thread. Since libfuse 3.0.
 ///
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn fuse_req_getgroups(req: fuse_req_t, size: c_int, list: 
     let Some((slot, _)) = find(req, "fuse_req_getgroups") else { return -(Errno::EINVAL as c_int) };
     let [_, _, pid, _] = slot.ctx();
     let pid = pid.load(core::sync::atomic::Ordering::Relaxed);
-    let Some(groups) = groups_of(pid) else { return -(Errno::ENOSYS as c_int) };
+    let Some(groups) = groups_of(pid) else { return -(Errno::EIO as c_int) };
     let room = usize::try_from(size).unwrap_or(0);
     if !list.is_null() {
         for (i, group) in groups.iter().take(room).enumerate() {

@@ -28,12 +28,10 @@ pub unsafe fn copy(dst: *mut fuse_bufvec, src: *mut fuse_bufvec, flags: fuse_buf
             Err(_) => return Ok(copied),
         };
         copied += done;
+        // The source's end is the copy's, and then the target's position stays: callers of libfuse know it so.
         // SAFETY: done is at most len.
-        unsafe {
-            advance(dst, done);
-            advance(src, done);
-        }
-        if done < len {
+        let more = unsafe { advance(src, done) && advance(dst, done) };
+        if !more || done < len {
             return Ok(copied);
         }
     }

@@ -29,12 +29,21 @@ impl Gathered<'_> {
             // SAFETY: as above.
             return unsafe { read_all(bufv, all, flags) }.map(Self::Read);
         }
+        // SAFETY: as above.
+        let at_start = unsafe { ((*bufv).idx, (*bufv).off) } == (0, 0);
+        if let ([only], true) = (all, at_start) {
+            // What nearly every reply is: there is no position to keep.
+            // SAFETY: the buffer holds what it states.
+            return unsafe { slice(only.mem.cast(), only.size) }.map(|slice| Self::Memory(vec![slice]));
+        }
         let mut slices = Vec::with_capacity(all.len());
         // SAFETY: as above; each piece holds what is left of its buffer.
         unsafe {
             while let Some(piece) = Piece::at(bufv) {
-                slices.push(IoSlice::new(core::slice::from_raw_parts(piece.memory()?, piece.len())));
-                advance(bufv, piece.len());
+                slices.push(slice(piece.memory()?, piece.len())?);
+                if !advance(bufv, piece.len()) {
+                    break;
+                }
             }
         }
         Ok(Self::Memory(slices))
@@ -54,6 +63,17 @@ impl Gathered<'_> {
             Self::Memory(slices) => slices.clone(),
             Self::Read(bytes) => vec![IoSlice::new(bytes)],
         }
+    }
+}
+
+/// # Safety
+/// `data` is null or points to `len` bytes, for as long as `'a`.
+unsafe fn slice<'a>(data: *const u8, len: usize) -> Result<IoSlice<'a>, Errno> {
+    match (len, data.is_null()) {
+        (0, _) => Ok(IoSlice::new(&[])),
+        (_, true) => Err(Errno::EFAULT),
+        // SAFETY: the caller vouches for the bytes.
+        (_, false) => Ok(IoSlice::new(unsafe { core::slice::from_raw_parts(data, len) })),
     }
 }
 

@@ -22,24 +22,15 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// The piece at the vector's position, behind buffers that are used up; none at its end.
+    /// The piece at the vector's position, which may be empty; none at its end.
     ///
     /// # Safety
     /// As for [`buffers`].
-    pub unsafe fn at(bufv: *mut fuse_bufvec) -> Option<Self> {
-        // SAFETY: the caller vouches for the vector.
-        let (buffers, bufv) = unsafe { (buffers(bufv), &raw mut *bufv) };
-        // SAFETY: as above; the position is not in the buffers.
-        let (idx, off) = unsafe { (&mut (*bufv).idx, &mut (*bufv).off) };
-        loop {
-            let buf = *buffers.get(*idx)?;
-            if *off < buf.size {
-                return Some(Self { buf, done: *off });
-            }
-            // An empty buffer, or a position that the daemon set behind the buffer's end.
-            *idx += 1;
-            *off = 0;
-        }
+    pub unsafe fn at(bufv: *const fuse_bufvec) -> Option<Self> {
+        // SAFETY: the caller vouches for the vector; the position does not lie in the buffers.
+        let (buffers, idx, off) = unsafe { (buffers(bufv), (*bufv).idx, (*bufv).off) };
+        // A position that the daemon set behind a buffer's end leaves nothing of it.
+        buffers.get(idx).map(|buf| Self { buf: *buf, done: off.min(buf.size) })
     }
 
     /// Bytes that are left.
@@ -68,27 +59,32 @@ impl Piece {
         seeks.then(|| self.buf.pos.wrapping_add((self.done + more) as libc::off_t))
     }
 
-    /// The bytes in memory; EFAULT when there is no memory.
+    /// The bytes in memory; EFAULT when there should be some and is none.
     pub fn memory(&self) -> Result<*mut u8, Errno> {
-        if self.buf.mem.is_null() {
+        if self.buf.mem.is_null() && self.len() > 0 {
             return Err(Errno::EFAULT);
         }
-        // SAFETY: the position is inside the buffer, which holds what it states.
-        Ok(unsafe { self.buf.mem.cast::<u8>().add(self.done) })
+        Ok(self.buf.mem.cast::<u8>().wrapping_add(self.done))
     }
 }
 
-/// Moves a vector's position behind `len` bytes of the piece that is there.
+/// Moves a vector's position behind `len` bytes of the piece that is there; false when that was the vector's end. The
+/// offset stays behind the last buffer then.
 ///
 /// # Safety
 /// As for [`buffers`]; `len` is at most what is left of the piece.
-pub unsafe fn advance(bufv: *mut fuse_bufvec, len: usize) {
+pub unsafe fn advance(bufv: *mut fuse_bufvec, len: usize) -> bool {
     // SAFETY: the caller vouches for the vector.
     unsafe {
         (*bufv).off += len;
-        if buffers(bufv).get((*bufv).idx).is_some_and(|buf| (*bufv).off >= buf.size) {
-            (*bufv).idx += 1;
-            (*bufv).off = 0;
+        if buffers(bufv).get((*bufv).idx).is_some_and(|buf| (*bufv).off < buf.size) {
+            return true;
         }
+        (*bufv).idx += 1;
+        if (*bufv).idx >= (*bufv).count {
+            return false;
+        }
+        (*bufv).off = 0;
     }
+    true
 }
