@@ -783,11 +783,11 @@ int fuse_lowlevel_notify_inval_inode(struct fuse_session *se, fuse_ino_t ino, of
 /**
  * Drops a name that the kernel caches, and the attributes of its directory.
  *
- * `parent`: nodeid of the directory. `name`: NUL-terminated, `namelen` bytes without the NUL.
+ * `parent`: nodeid of the directory. `name`: `namelen` bytes, a NUL behind them is not needed.
  * Returns 0 or a negative errno: -ENOENT when the name is not cached. Since libfuse 3.0, kernel 2.6.31.
  *
  * The caller owes:
- * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ * `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
  */
 int fuse_lowlevel_notify_inval_entry(struct fuse_session *se,
                                      fuse_ino_t parent,
@@ -799,11 +799,10 @@ int fuse_lowlevel_notify_inval_entry(struct fuse_session *se,
  * fuse_lowlevel_notify_inval_entry() mounts and open directories below it stay.
  *
  * Arguments as for that function. Returns 0 or a negative errno: -ENOSYS when the kernel did not offer
- * FUSE_CAP_EXPIRE_ONLY. Since libfuse 3.12, kernel 6.2. Headers of 3.13 to 3.15 declare a fifth argument, flags,
- * which is ignored.
+ * FUSE_CAP_EXPIRE_ONLY. Since libfuse 3.12, kernel 6.2.
  *
  * The caller owes:
- * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ * `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
  */
 int fuse_lowlevel_notify_expire_entry(struct fuse_session *se,
                                       fuse_ino_t parent,
@@ -818,7 +817,7 @@ int fuse_lowlevel_notify_expire_entry(struct fuse_session *se,
  * Since libfuse 3.0, kernel 3.3.
  *
  * The caller owes:
- * `se` is NULL or a session; `name` is NULL or NUL-terminated.
+ * `se` is NULL or a session; `name` is NULL or has `namelen` bytes.
  */
 int fuse_lowlevel_notify_delete(struct fuse_session *se,
                                 fuse_ino_t parent,
@@ -1091,7 +1090,7 @@ void fuse_req_interrupt_func(fuse_req_t req, fuse_interrupt_func_t func, void *d
 /**
  * The supplementary groups of the thread that caused the request.
  *
- * `list`: room for `size` groups. Returns how many there are, of which no more than `size` were stored; -ENOSYS when
+ * `list`: room for `size` groups. Returns how many there are, of which no more than `size` were stored; -EIO when
  * the thread is gone or its groups cannot be read. Reads /proc, so it is slow, and the answer is of now. May be
  * called on any thread. Since libfuse 3.0.
  *
