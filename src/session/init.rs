@@ -146,6 +146,11 @@ impl Session {
     /// What the daemon is told that it may want.
     fn capabilities(&self, arg: &InitIn, offer: InitFlags) -> u64 {
         let mut capable = capabilities::offered(offer);
+        // Splicing is a hint, and may be met by copying. libfuse offers it on every device, so daemons want it without
+        // looking (fuse-overlayfs does), and wanting what is not offered would end the session.
+        if arg.minor >= 14 && self.channel().is_ok_and(|channel| channel.as_device().is_some()) {
+            capable |= FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+        }
         if arg.minor >= 18 {
             capable |= FUSE_CAP_IOCTL_DIR;
         }
