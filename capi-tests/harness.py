@@ -185,8 +185,7 @@ class Daemon:
             assert found or self.launcher.poll() in (None, 0), f"exit {self.launcher.returncode}: {self.output()}"
             return found
 
-        mount = wait_until(is_mounted, f"mount of {self.launcher.args}")[-1]
-        self.guard.connections_seen.add(mount.connection)
+        wait_until(is_mounted, f"mount of {self.launcher.args}")
         return self
 
     def follow(self):
@@ -247,7 +246,6 @@ class Guard:
         self.work.chmod(0o755)
         self.mountpoint = self.folder("mnt")
         self.daemons = []
-        self.connections_seen = set()
 
     def folder(self, name):
         path = self.work / name
@@ -327,9 +325,13 @@ class Guard:
         return "\n".join(f"--- {d.launcher.args}\n{d.output()[-4000:]}" for d in self.daemons)
 
     def break_mounts(self):
-        """Wakes everything that waits for a daemon of this test."""
-        for connection in self.connections_seen | {m.connection for m in self.fuse_mounts()}:
-            abort(connection)
+        """Wakes everything that waits for a mount of this test.
+
+        Only what is mounted now: the kernel gives a connection's number to the next one as soon as it is free, and
+        that may be a stranger's. What was unmounted lazily ends with its daemon, which is killed.
+        """
+        for mount in self.fuse_mounts():
+            abort(mount.connection)
 
     def fuse_mounts(self):
         return [m for m in mounts(self.work) if m.fstype.startswith("fuse")]
