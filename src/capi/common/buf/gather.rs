@@ -81,13 +81,16 @@ unsafe fn slice<'a>(data: *const u8, len: usize) -> Result<IoSlice<'a>, Errno> {
 /// As for [`Gathered::new`].
 unsafe fn read_all(bufv: *mut fuse_bufvec, all: &[fuse_buf], flags: fuse_buf_copy_flags) -> Result<Vec<u8>, Errno> {
     let size = all.iter().fold(0usize, |sum, buf| sum.saturating_add(buf.size));
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::<u8>::new();
     bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
-    bytes.resize(size, 0u8);
-    let mut into = crate::session::memory_buffer(&bytes);
+    let mut into = crate::session::memory_buffer(&[]);
+    into.buf[0].size = size;
     into.buf[0].mem = bytes.as_mut_ptr().cast();
-    // SAFETY: the caller vouches for the source; the target has room for all of it.
-    let read = unsafe { copy(&mut into, bufv, flags) }?;
-    bytes.truncate(read);
+    // SAFETY: the caller vouches for the source; the target has room for all of it, not initialised yet, which the
+    // system calls and copies that fill it do not look at. As many bytes as were copied are.
+    unsafe {
+        let read = copy(&mut into, bufv, flags)?;
+        bytes.set_len(read);
+    }
     Ok(bytes)
 }
