@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import REPO, Guard, adopt_orphans, isolate, libraries
+from harness import REPO, Guard, adopt_orphans, hear_signals, isolate, libraries
 
 LIBDIR = Path(
     os.environ.get("FUSEWIRE_LIBDIR")
@@ -18,6 +18,7 @@ DEBIAN_EXAMPLES = Path("/usr/share/doc/libfuse3-dev/examples")
 
 @pytest.fixture(scope="session", autouse=True)
 def _session():
+    hear_signals()
     adopt_orphans()
     if os.geteuid() == 0:
         isolate()

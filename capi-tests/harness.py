@@ -32,6 +32,14 @@ def check(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def hear_signals():
+    """Children inherit which signals are ignored, and a daemon leaves those alone: a script's background job would
+    hand on that it ignores SIGINT, nohup that it ignores SIGHUP."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def adopt_orphans():
     """Makes daemons that go to the background children of this process, so that their exit codes can be had."""
     check(LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
