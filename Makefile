@@ -1,4 +1,4 @@
-.PHONY: build setup test demo headers clean
+.PHONY: build setup test demo bench headers clean
 
 build:
 	cargo build --release
@@ -12,6 +12,10 @@ test: setup
 
 demo:
 	scripts/demo
+
+# Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Instructions need valgrind.
+bench: build setup
+	benches/run.py
 
 # After a change of the C surface: include/, pkgconfig/, the layout tables, docs/compatibility.md.
 headers:
