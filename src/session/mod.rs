@@ -162,7 +162,8 @@ impl Session {
         let payload = parts.iter().map(|p| p.len()).sum();
         let head = encode::head(unique, error, payload)?;
         if self.config.debug {
-            log::debug!("   unique: {unique}, error: {error} ({}), outsize: {}", Errno::from_raw(-error), head.len);
+            let text = if error == 0 { "Success" } else { Errno::from_raw(-error).desc() };
+            log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
         }
         let head = IoSlice::new(head.as_bytes());
         let sent = match parts {
