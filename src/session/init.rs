@@ -2,7 +2,7 @@
 
 use super::edition::{EDITION, Edition};
 use super::handler::Provides;
-use super::{Session, Stage, capabilities};
+use super::{Session, Stage, capabilities, wants};
 use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
@@ -110,19 +110,12 @@ impl Session {
         conn.max_readahead = conn.max_readahead.min(arg.max_readahead);
         conn.time_gran = 1;
         conn.capable = capable as u32;
-        conn.want = default as u32;
-        if !self.config.compat_file_info {
-            conn.capable_ext = capable;
-            conn.want_ext = default;
-        }
+        let ext = !self.config.compat_file_info;
+        conn.capable_ext = if ext { capable } else { 0 };
+        conn.want_ext = default;
         self.started.store(true, Ordering::SeqCst);
-        self.handler.init(conn);
+        wants::negotiate(conn, ext, |conn| self.handler.init(conn));
         conn.capable_ext = capable;
-        let changed = (u64::from(conn.want) ^ default) & u64::from(u32::MAX);
-        let changed_ext = if self.config.compat_file_info { 0 } else { conn.want_ext ^ default };
-        // A capability that either word turned counts as turned.
-        conn.want_ext = default ^ (changed | changed_ext);
-        conn.want = conn.want_ext as u32;
         self.check(conn, capable)
     }
 

@@ -2,6 +2,7 @@
 
 use super::inflight::{self, Pin, Token};
 use super::{Channel, Session};
+use crate::abi::c::common::CONN_NO_INTERRUPT;
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -26,8 +27,12 @@ pub struct Interrupts {
 }
 
 impl Session {
-    /// An interrupt arrived.
-    pub(super) fn interrupt(&self, unique: u64, target: u64) {
+    /// An interrupt arrived. Where the daemon wants none, the kernel is told, and sends no more.
+    pub(super) fn interrupt(&self, channel: &Channel, unique: u64, target: u64) {
+        if self.conn.lock().bits & CONN_NO_INTERRUPT != 0 {
+            let _ = self.send(channel, unique, -(Errno::ENOSYS as i32), &[]);
+            return;
+        }
         if let Some(pin) = self.find_or_keep(unique, target) {
             pin.interrupt();
         }

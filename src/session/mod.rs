@@ -16,6 +16,7 @@ mod pool;
 mod process;
 mod single;
 mod teardown;
+pub mod wants;
 
 pub use edition::EDITION;
 pub use handler::{Call, Handler, Provides};

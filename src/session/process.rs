@@ -52,7 +52,7 @@ impl Session {
                 self.end();
                 let _ = self.send(channel, header.unique, 0, &[]);
             }
-            Operation::Interrupt { unique } => self.interrupt(header.unique, *unique),
+            Operation::Interrupt { unique } => self.interrupt(channel, header.unique, *unique),
             Operation::NotifyReply { .. } => self.retrieved(channel, request),
             operation => {
                 let Some(token) = self.arrive(channel, request) else { return };

@@ -3,6 +3,8 @@
 pub mod buf;
 pub mod conn_info;
 pub mod daemonize;
+#[cfg(not(soname = "3"))]
+mod features;
 pub mod loop_config;
 mod poll;
 pub mod signals;
