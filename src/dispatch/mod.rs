@@ -12,5 +12,5 @@ mod request;
 mod table;
 
 pub use poll::PollHandle;
-pub use request::{Pending, find};
+pub use request::{Pending, find, with_session};
 pub use table::CTable;

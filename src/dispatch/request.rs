@@ -32,6 +32,19 @@ fn stale(req: fuse_req_t, function: &str) {
     log::error!("{function}: request {req:p} is not in flight: it was replied to already, or its session is gone");
 }
 
+/// Lends the session of the request that `req` names to `f`, and keeps both in place meanwhile; none, and a log line,
+/// when it is gone.
+pub fn with_session<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session) -> R) -> Option<R> {
+    let (slot, token) = find(req, function)?;
+    let Some(pin) = slot.pin(token) else {
+        stale(req, function);
+        return None;
+    };
+    // SAFETY: the address is that of a Session: `arrive` stored it. The session waits for pins before it goes away
+    // (`Session::destroy`), and this borrow ends before the pin.
+    Some(f(unsafe { &*pin.slot().session().cast::<Session>() }))
+}
+
 /// A request that the caller, and nobody else, has the right to reply to. Dropped unanswered, it ends without a
 /// reply.
 pub struct Pending {

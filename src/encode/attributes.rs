@@ -6,7 +6,7 @@ use crate::abi::wire::{Attr, AttrOut, EntryOut, FileLock, Kstatfs};
 /// A timeout in seconds as the wire has it: whole seconds and nanoseconds. A negative one is zero, one too large
 /// to count is forever.
 #[inline]
-fn timeout(seconds: f64) -> (u64, u32) {
+pub fn timeout(seconds: f64) -> (u64, u32) {
     // `as` saturates, and makes zero of NaN.
     let whole = seconds as u64;
     let fraction = seconds - whole as f64;

@@ -54,7 +54,7 @@ fn page_size() -> usize {
 impl Session {
     /// Answers INIT.
     pub(super) fn negotiate(&self, channel: &Channel, unique: u64, arg: &InitIn, flags2: u32) {
-        if self.config.debug {
+        if self.debug() {
             log::debug!("INIT: {}.{} flags={:#x} flags2={flags2:#x}", arg.major, arg.minor, arg.flags);
         }
         match self.answer_init(arg, flags2) {

@@ -42,7 +42,7 @@ use zerocopy::IntoBytes;
 /// What a session is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Show every request and reply.
+    /// Show every request and reply, from the start.
     pub debug: bool,
     /// Only the mount's owner and root may use the file system (`allow_root`).
     pub deny_others: bool,
@@ -69,6 +69,7 @@ impl Stage {
 /// A session.
 pub struct Session {
     config: Config,
+    debug: AtomicBool,
     handler: Box<dyn Handler>,
     /// The parameters as the last INIT left them.
     conn: Mutex<fuse_conn_info>,
@@ -102,6 +103,7 @@ impl Session {
         let conn = init::initial_conn(config.max_read);
         Self {
             config,
+            debug: AtomicBool::new(config.debug),
             mount_options,
             handler,
             buf_size: AtomicUsize::new(init::largest_buffer()),
@@ -123,6 +125,17 @@ impl Session {
     /// What the session was made with.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Whether every request and reply is shown.
+    #[inline]
+    pub fn debug(&self) -> bool {
+        self.debug.load(Ordering::Relaxed)
+    }
+
+    /// Shows every request and reply from now on.
+    pub fn set_debug(&self) {
+        self.debug.store(true, Ordering::Relaxed);
     }
 
     /// The daemon's pointer.
@@ -162,7 +175,7 @@ impl Session {
     pub fn send(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         let payload = parts.iter().map(|p| p.len()).sum();
         let head = encode::head(unique, error, payload)?;
-        if self.config.debug {
+        if self.debug() {
             let text = if error == 0 { "Success" } else { Errno::from_raw(-error).desc() };
             log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
         }

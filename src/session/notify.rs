@@ -27,7 +27,7 @@ impl Session {
         let fixed = notification.as_bytes();
         let length = fixed.len() + payload.iter().map(|p| p.len()).sum::<usize>();
         let head = crate::encode::head(0, notification.code(), length)?;
-        if self.config.debug {
+        if self.debug() {
             log::debug!("NOTIFY: code={} length={}", notification.code(), head.len);
         }
         let parts = [IoSlice::new(zerocopy::IntoBytes::as_bytes(&head)), IoSlice::new(fixed)];

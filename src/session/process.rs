@@ -32,7 +32,7 @@ impl Session {
     #[inline]
     fn serve(&self, channel: &Channel, request: &Request<'_>) {
         let header = &request.header;
-        if self.config.debug {
+        if self.debug() {
             let (unique, nodeid, name) = (header.unique, header.nodeid, request.opcode.name());
             let (len, pid) = (header.len, header.pid);
             log::debug!(

@@ -1,6 +1,7 @@
 //! One end of a connection.
 
 use super::custom::CustomIo;
+use crate::abi::wire::BackingMap;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::stat::Mode;
@@ -9,6 +10,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 nix::ioctl_read!(fuse_dev_ioc_clone, 229, 0, u32);
+nix::ioctl_write_ptr!(fuse_dev_ioc_backing_open, 229, 1, BackingMap);
+nix::ioctl_write_ptr!(fuse_dev_ioc_backing_close, 229, 2, i32);
 
 /// Largest number of pieces that one writev(2) takes.
 const IOV_MAX: usize = libc::UIO_MAXIOV as usize;
@@ -91,6 +94,22 @@ impl Channel {
             }
             End::Custom { io, number, .. } => Ok(Self::custom(*io, io.clone_fd(*number)?)),
         }
+    }
+
+    /// Registers an open file, named by its number, as one that the kernel may read and write by itself. Returns its
+    /// backing id, which is never 0.
+    pub fn open_backing(&self, fd: RawFd) -> Result<i32, Errno> {
+        let map = BackingMap { fd, flags: 0, padding: 0 };
+        // SAFETY: FUSE_DEV_IOC_BACKING_OPEN reads the struct, which outlives the call. A number that is no fd of the
+        // device, or no open file, is an errno.
+        let id = unsafe { fuse_dev_ioc_backing_open(self.raw_fd(), &map) }?;
+        if id > 0 { Ok(id) } else { Err(Errno::EIO) }
+    }
+
+    /// Takes a backing id back. Files that are open with it stay so.
+    pub fn close_backing(&self, id: i32) -> Result<(), Errno> {
+        // SAFETY: FUSE_DEV_IOC_BACKING_CLOSE reads one number, which outlives the call.
+        unsafe { fuse_dev_ioc_backing_close(self.raw_fd(), &id) }.map(drop)
     }
 
     /// Makes receiving from the device return EAGAIN instead of blocking, or block again. Returns whether that changed

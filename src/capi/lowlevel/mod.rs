@@ -3,6 +3,8 @@
 mod direntry;
 mod loops;
 mod notify;
+#[cfg(not(soname = "3"))]
+mod passthrough;
 mod receive;
 mod reply;
 mod reply_data;

@@ -7,6 +7,8 @@ use crate::abi::c::common::cap::FUSE_CAP_EXPIRE_ONLY;
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec, fuse_pollhandle, fuse_session};
 use crate::abi::c::lowlevel::fuse_ino_t;
 use crate::abi::flags::EXPIRE_ONLY;
+#[cfg(not(soname = "3"))]
+use crate::abi::wire::NotifyPruneOut;
 use crate::abi::wire::{NotifyDeleteOut, NotifyInvalEntryOut, NotifyInvalInodeOut, NotifyRetrieveOut, NotifyStoreOut};
 use crate::capi::common::buf::Gathered;
 use crate::capi::lowlevel::session::with_session;
@@ -47,6 +49,12 @@ const MINOR_INVAL: u32 = 12;
 const MINOR_STORE: u32 = 15;
 /// First minor version of the protocol with deletions.
 const MINOR_DELETE: u32 = 18;
+/// First minor version of the protocol with epochs.
+#[cfg(not(soname = "3"))]
+const MINOR_EPOCH: u32 = 44;
+/// First minor version of the protocol with pruning.
+#[cfg(not(soname = "3"))]
+const MINOR_PRUNE: u32 = 45;
 
 /// Wakes those who poll(2) a file.
 ///
@@ -255,3 +263,52 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_retrieve(
     sent.unwrap_or(Err(Errno::EINVAL)).code()
 }
 symver!(fuse_lowlevel_notify_retrieve, "FUSE_3.0");
+
+/// Makes every name and attribute stale that the kernel caches: each is looked up again at its next use.
+///
+/// Returns 0 or a negative errno: -ENOSYS when the kernel does not know this notification. Since libfuse 3.18, kernel
+/// 6.16.
+///
+/// # Safety
+/// `se` is NULL or a session.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_lowlevel_notify_increment_epoch(se: *mut fuse_session) -> c_int {
+    // SAFETY: the caller vouches for the session.
+    unsafe { notify(se, MINOR_EPOCH, &Notification::IncEpoch, &[]) }
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_lowlevel_notify_increment_epoch, "FUSE_3.18");
+
+/// Asks the kernel to let go of inodes, which it answers with forgets for those that nobody uses.
+///
+/// - `nodeids`: `count` node ids, only read. Those that are in use, or not cached, are passed over.
+///
+/// Returns 0 or a negative errno: -ENOSYS when the kernel does not know this notification, -EINVAL for a null pointer.
+/// Since libfuse 3.19, kernel 6.18.
+///
+/// # Safety
+/// `se` is NULL or a session; `nodeids` is NULL or has `count` elements.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_lowlevel_notify_prune(
+    se: *mut fuse_session,
+    nodeids: *mut fuse_ino_t,
+    count: u32,
+) -> c_int {
+    let nodeids: &[fuse_ino_t] = match (nodeids.is_null(), count) {
+        (_, 0) => &[],
+        (true, _) => {
+            log::error!("fuse_lowlevel_notify_prune: null pointer");
+            return -(Errno::EINVAL as c_int);
+        }
+        // SAFETY: the caller vouches for the array.
+        (false, _) => unsafe { core::slice::from_raw_parts(nodeids, count as usize) },
+    };
+    let out = NotifyPruneOut { count, padding: 0, spare: 0 };
+    let nodeids = IoSlice::new(zerocopy::IntoBytes::as_bytes(nodeids));
+    // SAFETY: the caller vouches for the session.
+    unsafe { notify(se, MINOR_PRUNE, &Notification::Prune(out), &[nodeids]) }
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_lowlevel_notify_prune, "FUSE_3.19");

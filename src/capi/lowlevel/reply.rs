@@ -7,6 +7,8 @@ use crate::abi::c::common::{FILE_INFO_COMPAT_SIZE, fuse_file_info};
 use crate::abi::c::lowlevel::{fuse_entry_param, fuse_req_t};
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::{BmapOut, CopyFileRangeOut, EntryOut, GetxattrOut, LkOut, LseekOut, OpenOut, PollOut, WriteOut};
+#[cfg(not(soname = "3"))]
+use crate::abi::wire::{Statx, StatxOut};
 use crate::capi::result::ToC;
 use crate::dispatch::Pending;
 use crate::encode;
@@ -336,3 +338,34 @@ pub extern "C" fn fuse_reply_lseek(req: fuse_req_t, off: libc::off_t) -> c_int {
     with_value(req, "fuse_reply_lseek", &LseekOut { offset: off as u64 })
 }
 symver!(fuse_reply_lseek, "FUSE_3.0");
+
+/// Replies with extended attributes: in statx.
+///
+/// - `flags`: for later use, 0.
+/// - `statx`: copied whole; the kernel takes what `stx_mask` names.
+/// - `attr_timeout`: how long they may be cached, in seconds.
+///
+/// Returns 0 or a negative errno. Since libfuse 3.18, kernel 6.6.
+///
+/// # Safety
+/// `statx` is null or points to an initialised struct.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_reply_statx(
+    req: fuse_req_t,
+    flags: c_int,
+    statx: *const libc::statx,
+    attr_timeout: f64,
+) -> c_int {
+    // The kernel's struct is that of the system call, later members included.
+    with_pointer(req, "fuse_reply_statx", statx.cast::<Statx>(), |pending, stat| {
+        let (attr_valid, attr_valid_nsec) = encode::timeout(attr_timeout);
+        let out = StatxOut { attr_valid, attr_valid_nsec, flags: flags as u32, spare: [0; 2], stat: *stat };
+        pending.reply_with(&out)
+    })
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_reply_statx, "FUSE_3.18");
+#[cfg(not(soname = "3"))]
+const _: () =
+    assert!(size_of::<Statx>() == size_of::<libc::statx>() && align_of::<Statx>() == align_of::<libc::statx>());

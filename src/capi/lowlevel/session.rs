@@ -238,6 +238,20 @@ symver!(fuse_session_custom_io_317, "FUSE_3.17");
 #[cfg(not(soname = "3"))]
 symver!(fuse_session_custom_io_317 as fuse_session_custom_io @@ "FUSE_3.17");
 
+/// Shows every request and reply in the log from now on, as the option `-d` does, but without staying in the
+/// foreground for it. May be called on any thread. Since libfuse 3.19.
+///
+/// # Safety
+/// `se` is a session.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_session_set_debug(se: *mut fuse_session) {
+    // SAFETY: the caller vouches for the session.
+    unsafe { with_session(se, Session::set_debug) };
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_session_set_debug, "FUSE_3.19");
+
 /// Mounts the file system.
 ///
 /// `mountpoint`: a directory, or a file for a file system whose root is one; `/dev/fd/N` stands for a device that was
