@@ -1,5 +1,8 @@
 //! Signals that end a session.
 
+#[cfg(not(soname = "3"))]
+mod failing;
+
 use crate::abi::c::common::fuse_session;
 use crate::capi::log;
 use crate::session::Session;
@@ -26,8 +29,11 @@ extern "C" fn end(signal: c_int) {
 /// A handler of its own, and not SIG_IGN, so that removing the handlers can tell whether the daemon ignores SIGPIPE.
 extern "C" fn nothing(_: c_int) {}
 
-/// The signals that are handled, each with its handler.
-fn handlers() -> impl Iterator<Item = (c_int, extern "C" fn(c_int))> {
+/// A signal and its handler.
+type Handled = (c_int, extern "C" fn(c_int));
+
+/// The signals of fuse_set_signal_handlers().
+fn handlers() -> impl Iterator<Item = Handled> {
     let ending = ENDING.into_iter().map(|signal| (signal, end as extern "C" fn(c_int)));
     ending.chain([(libc::SIGPIPE, nothing as extern "C" fn(c_int))])
 }
@@ -41,6 +47,8 @@ fn replace(signal: c_int, from: libc::sighandler_t, to: libc::sighandler_t) -> R
         if present.sa_sigaction == from {
             let mut action: libc::sigaction = core::mem::zeroed();
             action.sa_sigaction = to;
+            // Where the program gave the thread a stack for signals, it is used: its own may be what overflowed.
+            action.sa_flags = libc::SA_ONSTACK;
             Errno::result(libc::sigaction(signal, &action, core::ptr::null_mut()))?;
         }
     }
@@ -56,9 +64,19 @@ fn replace(signal: c_int, from: libc::sighandler_t, to: libc::sighandler_t) -> R
 /// `se` is a session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_set_signal_handlers(se: *mut fuse_session) -> c_int {
+    // SAFETY: as the caller vouches.
+    unsafe { install(se, handlers()) }
+}
+symver!(fuse_set_signal_handlers, "FUSE_3.0");
+
+/// Makes `se` the session that signals mean, and handles `signals` where they have their default dispositions.
+///
+/// # Safety
+/// `se` is a session.
+unsafe fn install(se: *mut fuse_session, signals: impl Iterator<Item = Handled>) -> c_int {
     log::install();
     SESSION.store(se.cast(), Ordering::SeqCst);
-    for (signal, handler) in handlers() {
+    for (signal, handler) in signals {
         if let Err(errno) = replace(signal, libc::SIG_DFL, handler as *const () as usize) {
             ::log::error!("the handler of signal {signal} cannot be set: {}", errno.desc());
             errno.set();
@@ -67,10 +85,28 @@ pub unsafe extern "C" fn fuse_set_signal_handlers(se: *mut fuse_session) -> c_in
     }
     0
 }
-symver!(fuse_set_signal_handlers, "FUSE_3.0");
 
-/// Gives the signals of fuse_set_signal_handlers() their default dispositions back, where its handlers are still in
-/// place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+/// Ends the process on SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV only after the log has said so and where it
+/// happened, where these have their default dispositions. The process ends by SIGABRT then, whichever it was.
+///
+/// With several sessions the last one to call this or fuse_set_signal_handlers() counts for both. Call it on one
+/// thread, before the loop. A function set with fuse_set_log_func() is called on the failing thread, in the signal
+/// handler. Returns 0, or -1 with errno after a log line. Since libfuse 3.17.
+///
+/// # Safety
+/// `se` is a session.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_set_fail_signal_handlers(se: *mut fuse_session) -> c_int {
+    failing::prepare();
+    // SAFETY: as the caller vouches.
+    unsafe { install(se, failing::handlers()) }
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_set_fail_signal_handlers, "FUSE_3.17");
+
+/// Gives the signals of fuse_set_signal_handlers() and, in so.4, fuse_set_fail_signal_handlers() their default
+/// dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
 ///
 /// # Safety
 /// `se` is a session.
@@ -79,7 +115,11 @@ pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *const fuse_session) {
     if SESSION.swap(core::ptr::null_mut(), Ordering::SeqCst) != se.cast_mut().cast() {
         ::log::error!("fuse_remove_signal_handlers: the session has no signal handlers");
     }
-    for (signal, handler) in handlers() {
+    #[cfg(soname = "3")]
+    let all = handlers();
+    #[cfg(not(soname = "3"))]
+    let all = handlers().chain(failing::handlers());
+    for (signal, handler) in all {
         if let Err(errno) = replace(signal, handler as *const () as usize, libc::SIG_DFL) {
             ::log::error!("the handler of signal {signal} cannot be removed: {}", errno.desc());
         }

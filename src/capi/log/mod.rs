@@ -2,9 +2,13 @@
 
 use crate::abi::c::log::{FUSE_LOG_DEBUG, FUSE_LOG_ERR, FUSE_LOG_INFO, FUSE_LOG_WARNING, fuse_log_level};
 use core::ffi::{c_char, c_int, c_void};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, Ordering};
+
+#[cfg(not(soname = "3"))]
+mod syslog;
+mod variadic;
 
 /// C's `va_list` as a parameter: on x86_64 an array type that decays to a pointer, on aarch64 a struct passed by
 /// reference. It is only passed on, never looked into.
@@ -34,13 +38,28 @@ pub extern "C" fn fuse_set_log_func(func: fuse_log_func_t) {
 }
 symver!(fuse_set_log_func, "FUSE_3.7");
 
+/// Writes to stderr, or to the system's log where the daemon asked for that.
+///
+/// # Safety
+/// `fmt` and `ap` are what vprintf(3) takes.
+unsafe fn log_by_default(level: fuse_log_level, fmt: *const c_char, ap: va_list) {
+    #[cfg(not(soname = "3"))]
+    if syslog::is_enabled() {
+        // SAFETY: as the caller vouches.
+        return unsafe { syslog::write(level, fmt, ap) };
+    }
+    #[cfg(soname = "3")]
+    let _ = level;
+    // SAFETY: as the caller vouches.
+    unsafe { vdprintf(libc::STDERR_FILENO, fmt, ap) };
+}
+
 /// Where the assembler half of fuse_log() arrives, with its variable arguments as a va_list.
 unsafe extern "C" fn log_with_va_list(level: fuse_log_level, fmt: *const c_char, ap: va_list) {
     let raw = LOG_FUNC.load(Ordering::Acquire);
     if raw.is_null() {
         // SAFETY: fmt and ap are what the caller of fuse_log() passed for printf(3).
-        unsafe { vdprintf(libc::STDERR_FILENO, fmt, ap) };
-        return;
+        return unsafe { log_by_default(level, fmt, ap) };
     }
     // SAFETY: LOG_FUNC holds nothing but null and functions of this type, from fuse_set_log_func().
     let func = unsafe {
@@ -49,92 +68,6 @@ unsafe extern "C" fn log_with_va_list(level: fuse_log_level, fmt: *const c_char,
     // SAFETY: as above, and the function takes what vprintf(3) takes.
     unsafe { func(level, fmt, ap) };
 }
-
-// Stable Rust cannot define a variadic function: these build the va_list that the platform's ABI prescribes out of
-// the argument registers and the stack, and pass it on.
-#[cfg(target_arch = "x86_64")]
-core::arch::global_asm!(
-    ".globl fuse_log",
-    ".type fuse_log,%function",
-    "fuse_log:",
-    ".cfi_startproc",
-    "endbr64",
-    "sub rsp, 216",
-    ".cfi_adjust_cfa_offset 216",
-    // register save area at rsp: six integer registers, then eight vector registers
-    "mov [rsp+16], rdx",
-    "mov [rsp+24], rcx",
-    "mov [rsp+32], r8",
-    "mov [rsp+40], r9",
-    "test al, al",
-    "je 2f",
-    "movaps [rsp+48], xmm0",
-    "movaps [rsp+64], xmm1",
-    "movaps [rsp+80], xmm2",
-    "movaps [rsp+96], xmm3",
-    "movaps [rsp+112], xmm4",
-    "movaps [rsp+128], xmm5",
-    "movaps [rsp+144], xmm6",
-    "movaps [rsp+160], xmm7",
-    "2:",
-    // the va_list at rsp+176: gp_offset past two named arguments, fp_offset, overflow area, save area
-    "mov dword ptr [rsp+176], 16",
-    "mov dword ptr [rsp+180], 48",
-    "lea rax, [rsp+224]",
-    "mov [rsp+184], rax",
-    "mov [rsp+192], rsp",
-    "lea rdx, [rsp+176]",
-    "call {log}",
-    "add rsp, 216",
-    ".cfi_adjust_cfa_offset -216",
-    "ret",
-    ".cfi_endproc",
-    ".size fuse_log, . - fuse_log",
-    log = sym log_with_va_list,
-);
-
-#[cfg(target_arch = "aarch64")]
-core::arch::global_asm!(
-    ".globl fuse_log",
-    ".type fuse_log,%function",
-    "fuse_log:",
-    ".cfi_startproc",
-    "hint #34",
-    "stp x29, x30, [sp, #-224]!",
-    ".cfi_adjust_cfa_offset 224",
-    ".cfi_offset x29, -224",
-    ".cfi_offset x30, -216",
-    "mov x29, sp",
-    // sp+16: va_list; sp+48: x2 to x7; sp+96: q0 to q7
-    "stp x2, x3, [sp, #48]",
-    "stp x4, x5, [sp, #64]",
-    "stp x6, x7, [sp, #80]",
-    "stp q0, q1, [sp, #96]",
-    "stp q2, q3, [sp, #128]",
-    "stp q4, q5, [sp, #160]",
-    "stp q6, q7, [sp, #192]",
-    "add x9, sp, #224",
-    "str x9, [sp, #16]", // stack arguments
-    "add x9, sp, #96",
-    "str x9, [sp, #24]", // end of the general registers
-    "add x9, sp, #224",
-    "str x9, [sp, #32]", // end of the vector registers
-    "mov w9, #-48",
-    "str w9, [sp, #40]",
-    "mov w9, #-128",
-    "str w9, [sp, #44]",
-    "add x2, sp, #16",
-    "bl {log}",
-    "ldp x29, x30, [sp], #224",
-    ".cfi_adjust_cfa_offset -224",
-    ".cfi_restore x29",
-    ".cfi_restore x30",
-    "ret",
-    ".cfi_endproc",
-    ".size fuse_log, . - fuse_log",
-    log = sym log_with_va_list,
-);
-symver!(fuse_log, "FUSE_3.7");
 
 /// Sends the records of the `log` crate, which the library writes, to the daemon's log function.
 struct FuseLogger;
@@ -154,11 +87,16 @@ impl log::Log for FuseLogger {
         // A NUL inside cannot reach C whole: show it as the escape that Rust would print.
         let line = format!("fuse: {}\n", record.args()).replace('\0', "\\0");
         let Ok(line) = CString::new(line) else { return };
-        // SAFETY: the format takes one string, which is NUL-terminated and lives until the call returns.
-        unsafe { fuse_log(level, c"%s".as_ptr(), line.as_ptr()) };
+        write(level, &line);
     }
 
     fn flush(&self) {}
+}
+
+/// Hands a text over as it is, newline included.
+pub fn write(level: fuse_log_level, text: &CStr) {
+    // SAFETY: the format takes one string, which is NUL-terminated and lives until the call returns.
+    unsafe { fuse_log(level, c"%s".as_ptr(), text.as_ptr()) };
 }
 
 /// Routes the library's own log lines, and the message of a panic, to fuse_log(). Every entry point that may log
