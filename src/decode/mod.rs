@@ -5,8 +5,11 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+mod extensions;
 mod operation;
 mod request;
 
+pub use cursor::Malformed;
+pub use extensions::{SecurityContext, SecurityContexts, security_context, security_contexts};
 pub use operation::{Forgets, Operation, Security};
 pub use request::{Dialect, Fault, Request, header, request};

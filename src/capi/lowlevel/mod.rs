@@ -1,5 +1,7 @@
 //! `fuse_lowlevel.h`.
 
+#[cfg(not(soname = "3"))]
+mod contexts;
 mod direntry;
 mod loops;
 mod notify;

@@ -1,5 +1,6 @@
 //! One request in flight and the protocol of its life.
 
+use super::contexts::Contexts;
 use super::table;
 use core::ffi::c_void;
 use core::num::NonZeroU64;
@@ -63,8 +64,10 @@ pub struct Slot {
     ctx: [AtomicU32; 4],
     opcode: AtomicU32,
     interrupted: AtomicBool,
-    has_hook: AtomicBool,
+    /// Whether there may be a hook or contexts, to be dropped in the end.
+    has_extras: AtomicBool,
     hook: Mutex<Option<Hook>>,
+    contexts: Mutex<Option<Box<Contexts>>>,
     /// Own index, set once.
     index: AtomicU32,
 }
@@ -106,6 +109,12 @@ impl Slot {
         self.state.swap(generation | LIVE, SeqCst);
         let raw = generation | u64::from(self.index.load(Relaxed));
         Token(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MAX))
+    }
+
+    /// Gives the request that is about to arrive its security contexts.
+    pub fn bring_contexts(&self, contexts: Contexts) {
+        *self.contexts.lock() = Some(Box::new(contexts));
+        self.has_extras.store(true, Release);
     }
 
     /// What the slot was filled with.
@@ -219,8 +228,8 @@ impl Slot {
         loop {
             let (next, free) = if state & PINS == 0 { ((state & !PHASE) | FREE, true) } else { (state | DONE, false) };
             if free {
-                // Before the slot can be taken again: the hook belongs to this request.
-                self.drop_hook();
+                // Before the slot can be taken again: they belong to this request.
+                self.drop_extras();
             }
             match self.state.compare_exchange_weak(state, next, AcqRel, Relaxed) {
                 Ok(_) if free => return table::give_back(self.index.load(Relaxed)),
@@ -230,9 +239,10 @@ impl Slot {
         }
     }
 
-    fn drop_hook(&self) {
-        if self.has_hook.swap(false, AcqRel) {
+    fn drop_extras(&self) {
+        if self.has_extras.swap(false, AcqRel) {
             *self.hook.lock() = None;
+            *self.contexts.lock() = None;
         }
     }
 }
@@ -282,11 +292,18 @@ impl Pin {
     /// the new hook called at once.
     pub fn set_hook(&self, hook: Option<Hook>) {
         let mut place = self.slot.hook.lock();
-        self.slot.has_hook.store(hook.is_some(), Release);
+        if hook.is_some() {
+            self.slot.has_extras.store(true, Release);
+        }
         *place = hook;
         if let Some(hook) = place.as_ref().filter(|_| self.slot.interrupted()) {
             hook();
         }
+    }
+
+    /// Lends the request's security contexts, if it brought any.
+    pub fn with_contexts<R>(&self, f: impl FnOnce(Option<&mut Contexts>) -> R) -> R {
+        f(self.slot.contexts.lock().as_deref_mut())
     }
 
     /// Marks the request interrupted before its callback runs.
@@ -299,7 +316,7 @@ impl Drop for Pin {
     fn drop(&mut self) {
         let before = self.slot.state.fetch_sub(ONE_PIN, AcqRel);
         if before & PINS == ONE_PIN && before & PHASE == DONE {
-            self.slot.drop_hook();
+            self.slot.drop_extras();
             self.slot.state.store((before & !INDEX_MASK) | FREE, Release);
             table::give_back(self.slot.index.load(Relaxed));
         }
