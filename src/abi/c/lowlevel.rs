@@ -109,6 +109,10 @@ pub struct fuse_custom_io {
 /// runs on a thread of the loop and must not answer the request itself unless it knows that nobody else does.
 pub type fuse_interrupt_func_t = Option<unsafe extern "C" fn(req: fuse_req_t, data: *mut c_void)>;
 
+/// Called when a session did not end in time after it had lost its connection, see
+/// fuse_session_start_teardown_watchdog(); on a thread of its own (3.19).
+pub type fuse_timeout_cb = Option<unsafe extern "C" fn(data: *mut c_void)>;
+
 /// What the command line of a low-level file system says, see fuse_parse_cmdline().
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]

@@ -13,3 +13,5 @@ mod reply_data;
 mod reply_ioctl;
 mod request;
 mod session;
+#[cfg(not(soname = "3"))]
+mod watchdog;

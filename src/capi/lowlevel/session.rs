@@ -282,6 +282,8 @@ symver!(fuse_session_mount, "FUSE_3.0");
 /// `se` is a session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_session_unmount(se: *mut fuse_session) {
+    #[cfg(not(soname = "3"))]
+    super::watchdog::unmounting(se);
     // SAFETY: the caller vouches for the session.
     unsafe { with_session(se, Session::unmount) };
 }
@@ -300,6 +302,8 @@ pub unsafe extern "C" fn fuse_session_destroy(se: *mut fuse_session) {
         return;
     }
     crate::capi::common::signals::forget(se);
+    #[cfg(not(soname = "3"))]
+    super::watchdog::forget(se);
     // SAFETY: the caller vouches for the session, which `create` made of a Box.
     let session = unsafe { Box::from_raw(se.cast::<Session>()) };
     session.destroy();
