@@ -107,7 +107,7 @@ void session_start(struct setup setup)
         .read = on_read,
         .splice_send = setup.splice ? on_splice_send : NULL,
     };
-    session = new_session(&setup);
+    session = setup.make != NULL ? setup.make(&setup) : new_session(&setup);
     session_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (session == NULL || fuse_session_custom_io(session, &io, session_fd) != 0) {
         fprintf(stderr, "no session\n");

@@ -109,6 +109,7 @@ struct setup {
     const char *options;                 /* for -o */
     bool splice;                         /* provide splice_send, and accept requests from a pipe */
     bool no_init;
+    struct fuse_session *(*make)(const struct setup *setup); /* NULL: fuse_session_new() */
 };
 
 extern struct fuse_session *session;

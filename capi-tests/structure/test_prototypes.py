@@ -25,7 +25,7 @@ DIFFERENT = {
 
 PROGRAM = """
 #define FUSE_USE_VERSION {version}
-#include <fuse_lowlevel.h>
+#include <cuse_lowlevel.h>
 #include <cstdio>
 template <class T> const char *type() {{ return __PRETTY_FUNCTION__; }}
 #define TYPE(what) std::printf("  \\"%s\\": \\"%s\\",\\n", #what, type<decltype(what)>())
@@ -40,7 +40,7 @@ int main() {{
 
 def preprocessed(folder, version, *flags):
     """What a program for an API version sees of a folder's headers."""
-    include = f"#define FUSE_USE_VERSION {version}\n#include <fuse_lowlevel.h>\n"
+    include = f"#define FUSE_USE_VERSION {version}\n#include <cuse_lowlevel.h>\n"
     return run("g++", "-std=c++17", "-E", "-P", *flags, "-I", folder, "-x", "c++", "-", input=include)
 
 
@@ -60,8 +60,8 @@ def test_as_the_systems_headers(version, tmp_path):
     defines = [preprocessed(folder, version, "-dM") for folder in (INCLUDE / "fuse3", SYSTEM)]
     macros = set(re.findall(r"#define (\w+)\(", "".join(defines)))
     words = set(re.findall(r"\w+", theirs)) - macros
-    functions = set(re.findall(r"^[a-z][\w *]*?\b(fuse_\w+)\(", ours, re.M)) & words
-    values = [set(re.findall(r"#define (FUSE_\w+) \(?-?\d", text)) for text in defines]
+    functions = set(re.findall(r"^[a-z][\w *]*?\b([cf]use_\w+)\(", ours, re.M)) & words
+    values = [set(re.findall(r"#define (C?FUSE_\w+) \(?-?\d", text)) for text in defines]
     enumerators = set(re.findall(r"\b(FUSE_[A-Z_0-9]+) =", ours)) & words
     constants = (values[0] & values[1]) | enumerators
     fields = {(name, field) for name, _, field, _, bit, _ in layout("3") if bit is None and field != "reserved"}

@@ -33,6 +33,7 @@ macro_rules! symver {
 
 pub mod cmdline;
 pub mod common;
+pub mod cuse;
 pub mod log;
 pub mod lowlevel;
 pub mod opt;

@@ -3,9 +3,10 @@
 use crate::abi::c::common::{fi, fuse_file_info};
 use crate::abi::c::lowlevel::fuse_forget_data;
 use crate::abi::flags::{FATTR_FH, LK_FLOCK, RELEASE_FLOCK_UNLOCK, RELEASE_FLUSH, WRITE_CACHE};
-use crate::abi::wire::{FileLock, FlushIn, ForgetOne, LkIn, ReadIn, ReleaseIn, SetattrIn, WriteIn};
+use crate::abi::wire::{FileLock, FlushIn, ForgetOne, IoctlIn, LkIn, PollIn, ReadIn, ReleaseIn, SetattrIn, WriteIn};
 use crate::decode::Forgets;
-use core::ffi::{c_int, c_short};
+use core::ffi::{c_int, c_short, c_void};
+use core::ptr;
 
 /// An open file of which only the handle is known.
 #[inline]
@@ -47,6 +48,16 @@ pub fn file_of_release(arg: &ReleaseIn) -> fuse_file_info {
 
 pub fn file_of_lock(arg: &LkIn) -> fuse_file_info {
     fuse_file_info { lock_owner: arg.owner, ..file(arg.fh) }
+}
+
+pub fn file_of_poll(arg: &PollIn) -> fuse_file_info {
+    fuse_file_info { poll_events: arg.events, ..file(arg.fh) }
+}
+
+/// The caller's argument of an ioctl, and the input that the kernel fetched: NULL when there is none.
+pub fn ioctl(arg: &IoctlIn, data: &[u8]) -> (*mut c_void, *const c_void) {
+    let input = if data.is_empty() { ptr::null() } else { data.as_ptr().cast() };
+    (ptr::with_exposed_provenance_mut(arg.arg as usize), input)
 }
 
 /// What setattr changes: the values, which of them count, and the open file if there is one.

@@ -6,12 +6,12 @@ use super::request::{Pending, finish, refuse, to_c};
 use crate::abi::c::common::cap::{FUSE_CAP_IOCTL_DIR, FUSE_CAP_NO_OPEN_SUPPORT, FUSE_CAP_NO_OPENDIR_SUPPORT};
 use crate::abi::c::common::fuse_file_info;
 use crate::abi::c::lowlevel::{fuse_lowlevel_ops, fuse_req_t};
-use crate::abi::flags::{FSYNC_FDATASYNC, GETATTR_FH, IOCTL_DIR, POLL_SCHEDULE_NOTIFY};
+use crate::abi::flags::{FSYNC_FDATASYNC, GETATTR_FH, IOCTL_DIR};
 use crate::abi::wire::{ForgetOne, Kstatfs};
 use crate::decode::{Forgets, Operation};
 use crate::encode;
 use crate::session::{Call, inflight, memory_buffer};
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::ptr;
 use nix::errno::Errno;
 use std::io::IoSlice;
@@ -113,17 +113,12 @@ pub fn dispatch(ops: &fuse_lowlevel_ops, call: &Call<'_>) {
                 return refuse(req, Errno::ENOTTY);
             }
             Ioctl { ref arg, data } => {
-                let user = ptr::with_exposed_provenance_mut::<c_void>(arg.arg as usize);
-                let input = if data.is_empty() { ptr::null() } else { data.as_ptr().cast() };
+                let (user, input) = args::ioctl(arg, data);
                 let (mut fi, out_size) = (args::file(arg.fh), arg.out_size as usize);
                 call!(ioctl, ino, arg.cmd, user, &mut fi, arg.flags, input, data.len(), out_size)
             }
             Poll(ref arg) => {
-                let mut fi = fuse_file_info { poll_events: arg.events, ..args::file(arg.fh) };
-                let notify = arg.flags & POLL_SCHEDULE_NOTIFY != 0;
-                let handle =
-                    |wanted: bool| if wanted { PollHandle::for_request(call.token, arg.kh) } else { ptr::null_mut() };
-                call!(poll, ino, &mut fi, handle(notify))
+                call!(poll, ino, &mut args::file_of_poll(arg), PollHandle::for_request(call.token, arg))
             }
             Fallocate(ref arg) => {
                 let (mode, offset, length) = (arg.mode as c_int, arg.offset as i64, arg.length as i64);

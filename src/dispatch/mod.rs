@@ -1,16 +1,18 @@
 //! From a request to the daemon's C callback, and from the daemon's answer back to the request.
 //!
-//! [`CTable`] is the [`Handler`](crate::session::Handler) behind `struct fuse_lowlevel_ops`; [`Pending`] is what a
-//! `fuse_req_t` leads to.
+//! [`CTable`] is the [`Handler`](crate::session::Handler) behind `struct fuse_lowlevel_ops`, [`CuseTable`] the one
+//! behind `struct cuse_lowlevel_ops`; [`Pending`] is what a `fuse_req_t` leads to.
 //!
 //! One of the few folders with unsafe code: C functions are called, and handles from C are followed.
 
 mod arguments;
 mod call;
+mod cuse;
 mod poll;
 mod request;
 mod table;
 
+pub use cuse::CuseTable;
 pub use poll::PollHandle;
 pub use request::{Pending, find, with_session};
 pub use table::CTable;

@@ -1,7 +1,8 @@
 //! What a daemon wakes a poll(2) with.
 
 use crate::abi::c::common::fuse_pollhandle;
-use crate::abi::wire::NotifyPollWakeupOut;
+use crate::abi::flags::POLL_SCHEDULE_NOTIFY;
+use crate::abi::wire::{NotifyPollWakeupOut, PollIn};
 use crate::encode::Notification;
 use crate::session::{Session, Token, inflight};
 use nix::errno::Errno;
@@ -13,12 +14,14 @@ pub struct PollHandle {
 }
 
 impl PollHandle {
-    /// A handle for the request in flight that `token` names; the daemon owns it. Null when the request is gone.
-    pub fn for_request(token: Token, kh: u64) -> *mut fuse_pollhandle {
-        let Some(slot) = inflight::find(token).filter(|slot| slot.is_live(token)) else {
+    /// A handle for the request in flight that `token` names, if it asks for one; the daemon owns it. Null when it does
+    /// not, and when the request is gone.
+    pub fn for_request(token: Token, arg: &PollIn) -> *mut fuse_pollhandle {
+        let slot = inflight::find(token).filter(|slot| slot.is_live(token));
+        let Some(slot) = slot.filter(|_| arg.flags & POLL_SCHEDULE_NOTIFY != 0) else {
             return core::ptr::null_mut();
         };
-        Box::into_raw(Box::new(Self { kh, session: slot.session().cast_const().cast() })).cast()
+        Box::into_raw(Box::new(Self { kh: arg.kh, session: slot.session().cast_const().cast() })).cast()
     }
 
     /// Tells the kernel that the file is ready.

@@ -27,18 +27,28 @@ impl CTable {
     /// # Safety
     /// `ops` points to `op_size` readable bytes, which are the beginning of a `struct fuse_lowlevel_ops`, or is null.
     pub unsafe fn new(ops: *const fuse_lowlevel_ops, op_size: usize, userdata: *mut c_void) -> Self {
-        let mut table = fuse_lowlevel_ops::default();
-        if op_size > size_of::<fuse_lowlevel_ops>() {
-            log::warn!("the program's operations are newer than the library ({op_size} bytes): the last do not work");
-        }
-        if !ops.is_null() {
-            let known = op_size.min(size_of::<fuse_lowlevel_ops>());
-            // SAFETY: the caller vouches for the source; the target is as large as `known` at least, and every bit
-            // pattern that C leaves in a function pointer member is one that it can be called through, or null.
-            unsafe { core::ptr::copy_nonoverlapping(ops.cast::<u8>(), (&raw mut table).cast::<u8>(), known) };
-        }
-        Self { ops: table, userdata }
+        // SAFETY: the caller vouches for the table, whose members are all callbacks.
+        Self { ops: unsafe { copy(ops, op_size) }, userdata }
     }
+}
+
+/// Copies `size` bytes of a table of callbacks: members behind them are absent, those that this library does not know
+/// are ignored, with a log line.
+///
+/// # Safety
+/// `table` is null or points to `size` readable bytes; all members of `T` are optional functions.
+pub unsafe fn copy<T: Default>(table: *const T, size: usize) -> T {
+    let mut copied = T::default();
+    if size > size_of::<T>() {
+        log::warn!("the program's operations are newer than the library ({size} bytes): the last do not work");
+    }
+    if !table.is_null() {
+        let known = size.min(size_of::<T>());
+        // SAFETY: the caller vouches for the source; the target is as large as `known` at least, and every bit
+        // pattern that C leaves in a function pointer member is one that it can be called through, or null.
+        unsafe { core::ptr::copy_nonoverlapping(table.cast::<u8>(), (&raw mut copied).cast::<u8>(), known) };
+    }
+    copied
 }
 
 impl Handler for CTable {

@@ -44,6 +44,9 @@ pub trait Handler: Send + Sync {
     /// INIT: reads what the kernel offers, changes what is wanted.
     fn init(&self, conn: &mut fuse_conn_info);
 
+    /// The reply to CUSE_INIT was sent. A file system has nothing of that kind.
+    fn init_done(&self) {}
+
     /// The end, once.
     fn destroy(&self);
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod capabilities;
+mod cuse;
 mod edition;
 mod exit;
 mod handler;
@@ -18,12 +19,14 @@ mod single;
 mod teardown;
 pub mod wants;
 
+pub use cuse::CharDevice;
 pub use edition::EDITION;
 pub use handler::{Call, Handler, Provides};
 pub use inflight::Token;
 pub use process::memory_buffer;
 
 use crate::abi::c::common::fuse_conn_info;
+use crate::abi::opcode::Opcode;
 use crate::encode;
 use crate::mount::{self, Mount};
 use crate::transport::Channel;
@@ -54,13 +57,33 @@ pub struct Config {
     pub userdata: usize,
 }
 
+/// What a session serves.
+#[derive(Debug)]
+pub enum Kind {
+    /// A file system.
+    FileSystem,
+    /// A character device (CUSE).
+    CharDevice(CharDevice),
+}
+
+impl Kind {
+    /// The request that a session of this kind begins with.
+    #[inline]
+    fn first_request(&self) -> Opcode {
+        match self {
+            Self::FileSystem => Opcode::Init,
+            Self::CharDevice(_) => Opcode::CuseInit,
+        }
+    }
+}
+
 /// How far a session is.
 struct Stage;
 
 impl Stage {
-    /// Only INIT is served.
+    /// Only the first request of its kind is served.
     const NEW: u8 = 0;
-    /// INIT was answered.
+    /// That was answered.
     const SERVING: u8 = 1;
     /// DESTROY came: nothing is served.
     const ENDED: u8 = 2;
@@ -70,6 +93,7 @@ impl Stage {
 pub struct Session {
     config: Config,
     debug: AtomicBool,
+    kind: Kind,
     handler: Box<dyn Handler>,
     /// The parameters as the last INIT left them.
     conn: Mutex<fuse_conn_info>,
@@ -99,11 +123,12 @@ pub struct Session {
 
 impl Session {
     /// A session that is not connected yet.
-    pub fn new(config: Config, handler: Box<dyn Handler>, mount_options: mount::Options) -> Self {
+    pub fn new(config: Config, kind: Kind, handler: Box<dyn Handler>, mount_options: mount::Options) -> Self {
         let conn = init::initial_conn(config.max_read);
         Self {
             config,
             debug: AtomicBool::new(config.debug),
+            kind,
             mount_options,
             handler,
             buf_size: AtomicUsize::new(init::largest_buffer()),

@@ -48,6 +48,7 @@ impl Session {
         }
         match &request.operation {
             Operation::Init { arg, flags2 } => self.negotiate(channel, header.unique, arg, *flags2),
+            Operation::CuseInit(arg) => self.negotiate_device(channel, header.unique, arg),
             Operation::Destroy => {
                 self.end();
                 let _ = self.send(channel, header.unique, 0, &[]);
@@ -63,13 +64,17 @@ impl Session {
         }
     }
 
-    /// Whether the request may be served: INIT comes first and once, nothing comes after DESTROY, and `allow_root` keeps
-    /// other users out of what was not opened for them.
+    /// Whether the request may be served: the first request of the session's kind comes first and once, nothing comes
+    /// after DESTROY, and `allow_root` keeps other users out of what was not opened for them.
     #[inline]
     fn admit(&self, request: &Request<'_>) -> Result<(), Errno> {
         use Opcode::*;
-        let needed = if request.opcode == Init { Stage::NEW } else { Stage::SERVING };
-        if self.stage.load(Ordering::Acquire) != needed || request.opcode == CuseInit {
+        let needed = match request.opcode {
+            opcode if opcode == self.kind.first_request() => Stage::NEW,
+            Init | CuseInit => return Err(Errno::EIO),
+            _ => Stage::SERVING,
+        };
+        if self.stage.load(Ordering::Acquire) != needed {
             return Err(Errno::EIO);
         }
         let uid = request.header.uid;
@@ -77,8 +82,8 @@ impl Session {
             return Ok(());
         }
         match request.opcode {
-            Init | Read | Write | Fsync | Release | Readdir | Fsyncdir | Releasedir | NotifyReply | Readdirplus
-            | Forget | BatchForget | Interrupt | Destroy => Ok(()),
+            Init | CuseInit | Read | Write | Fsync | Release | Readdir | Fsyncdir | Releasedir | NotifyReply
+            | Readdirplus | Forget | BatchForget | Interrupt | Destroy => Ok(()),
             _ => Err(Errno::EACCES),
         }
     }

@@ -9,6 +9,7 @@
 
 pub mod common;
 pub mod config;
+pub mod cuse;
 pub mod log;
 pub mod lowlevel;
 pub mod opt;

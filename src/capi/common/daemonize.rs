@@ -1,6 +1,7 @@
 //! fuse_daemonize().
 
 use crate::capi::log;
+use crate::capi::result::ToC;
 use core::ffi::c_int;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -14,41 +15,47 @@ use std::os::fd::OwnedFd;
 /// that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
 /// not survive: call it before fuse_session_loop() and before starting any.
 ///
-/// Returns 0 in the process that goes on, or -1 after a log line. Since libfuse 3.0.
+/// Returns 0 in the process that goes on, or -1 with errno after a log line. Since libfuse 3.0.
 ///
 /// # Safety
 /// The process has no other thread, or none whose work the child would miss, such as a held lock.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_daemonize(foreground: c_int) -> c_int {
-    log::install();
-    if foreground == 0 {
-        // SAFETY: by contract.
-        let ready = match unsafe { background() } {
-            Ok(ready) => ready,
-            Err(()) => return -1,
-        };
-        enter_root();
-        detach_streams();
-        // The parent may be gone; then nobody waits for this.
-        let _ = write(&ready, &[1]);
-    } else {
-        enter_root();
-    }
-    0
+    // SAFETY: by contract.
+    unsafe { daemonize(foreground != 0) }.status()
 }
 symver!(fuse_daemonize, "FUSE_3.0");
+
+/// What fuse_daemonize() does. The line that says why it failed has been logged.
+///
+/// # Safety
+/// As fuse_daemonize().
+pub unsafe fn daemonize(foreground: bool) -> Result<(), Errno> {
+    log::install();
+    if foreground {
+        enter_root();
+        return Ok(());
+    }
+    // SAFETY: by contract.
+    let ready = unsafe { background() }?;
+    enter_root();
+    detach_streams();
+    // The parent may be gone; then nobody waits for this.
+    let _ = write(&ready, &[1]);
+    Ok(())
+}
 
 /// Forks, and goes on in the child with a session of its own. The parent waits for a byte from the fd that is
 /// returned.
 ///
 /// # Safety
 /// As fuse_daemonize().
-unsafe fn background() -> Result<OwnedFd, ()> {
-    let failed = |call: &'static str| move |errno: Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc());
-    let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe"))?;
-    let ready = above_streams(ready).map_err(failed("dup"))?;
+unsafe fn background() -> Result<OwnedFd, Errno> {
+    let failed = |call: &'static str| move |errno: &Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc());
+    let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).inspect_err(failed("pipe"))?;
+    let ready = above_streams(ready).inspect_err(failed("dup"))?;
     // SAFETY: by contract.
-    match unsafe { fork() }.map_err(failed("fork"))? {
+    match unsafe { fork() }.inspect_err(failed("fork"))? {
         ForkResult::Parent { .. } => {
             drop(ready);
             let done = wait_for_byte(&waiting);
@@ -56,7 +63,7 @@ unsafe fn background() -> Result<OwnedFd, ()> {
             unsafe { libc::_exit(if done { 0 } else { 1 }) }
         }
         ForkResult::Child => {
-            setsid().map_err(failed("setsid"))?;
+            setsid().inspect_err(failed("setsid"))?;
             Ok(ready)
         }
     }

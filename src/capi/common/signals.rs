@@ -5,6 +5,7 @@ mod failing;
 
 use crate::abi::c::common::fuse_session;
 use crate::capi::log;
+use crate::capi::result::ToC;
 use crate::session::Session;
 use core::ffi::c_int;
 use nix::errno::Errno;
@@ -65,25 +66,32 @@ fn replace(signal: c_int, from: libc::sighandler_t, to: libc::sighandler_t) -> R
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_set_signal_handlers(se: *mut fuse_session) -> c_int {
     // SAFETY: as the caller vouches.
-    unsafe { install(se, handlers()) }
+    unsafe { set(se) }.status()
 }
 symver!(fuse_set_signal_handlers, "FUSE_3.0");
+
+/// What fuse_set_signal_handlers() does.
+///
+/// # Safety
+/// `se` is a session.
+pub unsafe fn set(se: *mut fuse_session) -> Result<(), Errno> {
+    // SAFETY: as the caller vouches.
+    unsafe { install(se, handlers()) }
+}
 
 /// Makes `se` the session that signals mean, and handles `signals` where they have their default dispositions.
 ///
 /// # Safety
 /// `se` is a session.
-unsafe fn install(se: *mut fuse_session, signals: impl Iterator<Item = Handled>) -> c_int {
+unsafe fn install(se: *mut fuse_session, signals: impl Iterator<Item = Handled>) -> Result<(), Errno> {
     log::install();
     SESSION.store(se.cast(), Ordering::SeqCst);
     for (signal, handler) in signals {
-        if let Err(errno) = replace(signal, libc::SIG_DFL, handler as *const () as usize) {
+        replace(signal, libc::SIG_DFL, handler as *const () as usize).inspect_err(|errno| {
             ::log::error!("the handler of signal {signal} cannot be set: {}", errno.desc());
-            errno.set();
-            return -1;
-        }
+        })?;
     }
-    0
+    Ok(())
 }
 
 /// Ends the process on SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV only after the log has said so and where it
@@ -100,7 +108,7 @@ unsafe fn install(se: *mut fuse_session, signals: impl Iterator<Item = Handled>)
 pub unsafe extern "C" fn fuse_set_fail_signal_handlers(se: *mut fuse_session) -> c_int {
     failing::prepare();
     // SAFETY: as the caller vouches.
-    unsafe { install(se, failing::handlers()) }
+    unsafe { install(se, failing::handlers()) }.status()
 }
 #[cfg(not(soname = "3"))]
 symver!(fuse_set_fail_signal_handlers, "FUSE_3.17");
@@ -112,6 +120,12 @@ symver!(fuse_set_fail_signal_handlers, "FUSE_3.17");
 /// `se` is a session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *const fuse_session) {
+    remove(se);
+}
+symver!(fuse_remove_signal_handlers, "FUSE_3.0");
+
+/// What fuse_remove_signal_handlers() does.
+pub fn remove(se: *const fuse_session) {
     if SESSION.swap(core::ptr::null_mut(), Ordering::SeqCst) != se.cast_mut().cast() {
         ::log::error!("fuse_remove_signal_handlers: the session has no signal handlers");
     }
@@ -125,7 +139,6 @@ pub unsafe extern "C" fn fuse_remove_signal_handlers(se: *const fuse_session) {
         }
     }
 }
-symver!(fuse_remove_signal_handlers, "FUSE_3.0");
 
 /// The session is going away: signals must not reach it any more.
 pub fn forget(se: *mut fuse_session) {

@@ -12,6 +12,6 @@ mod reply;
 mod reply_data;
 mod reply_ioctl;
 mod request;
-mod session;
+pub mod session;
 #[cfg(not(soname = "3"))]
 mod watchdog;

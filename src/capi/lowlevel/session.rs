@@ -1,5 +1,7 @@
 //! Sessions.
 
+#[cfg(not(soname = "3"))]
+use crate::abi::c::common::libfuse_version;
 use crate::abi::c::common::{fuse_buf, fuse_session};
 use crate::abi::c::lowlevel::{fuse_custom_io, fuse_lowlevel_ops};
 use crate::abi::c::opt::fuse_args;
@@ -9,7 +11,7 @@ use crate::capi::result::ToC;
 use crate::dispatch::CTable;
 use crate::mount;
 use crate::opt::{self, Args, Event, Spec, Verdict};
-use crate::session::{Config, Session};
+use crate::session::{Config, Handler, Kind, Session};
 use crate::transport::{Channel, CustomIo};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
@@ -18,8 +20,8 @@ use nix::errno::Errno;
 ///
 /// # Safety
 /// `se` is null or a session that exists until the call returns.
-pub(super) unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) -> R) -> Option<R> {
-    // SAFETY: the caller vouches for the session, which `create` made of a Box.
+pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) -> R) -> Option<R> {
+    // SAFETY: the caller vouches for the session, which `into_c` made of a Box.
     let session = unsafe { se.cast::<Session>().as_ref() };
     if session.is_none() {
         ::log::error!("the session is a null pointer");
@@ -52,41 +54,83 @@ fn parse_options(args: &mut Args) -> Result<Options, Errno> {
     Err(Errno::EINVAL)
 }
 
-/// Makes a session of what C passed.
-///
-/// # Safety
-/// `args` points to an argument list; `op` is null or points to `op_size` bytes.
-unsafe fn create(
-    arguments: *mut fuse_args,
-    op: *const fuse_lowlevel_ops,
-    op_size: usize,
-    userdata: *mut c_void,
-    compat_file_info: bool,
-) -> Result<*mut fuse_session, Errno> {
-    log::install();
-    // SAFETY: the caller vouches for the list.
-    let mut list = unsafe { args::read(arguments) }?;
+/// What a session is made of, besides its arguments.
+pub struct Plan {
+    /// What it serves.
+    pub kind: Kind,
+    /// Who answers.
+    pub handler: Box<dyn Handler>,
+    /// The daemon's pointer.
+    pub userdata: *mut c_void,
+    /// The program was built before 3.17, see [`Config`].
+    pub compat: bool,
+}
+
+/// Makes a session, and takes its options out of the list, in which only the program's name stays.
+pub fn make(list: &mut Args, plan: Plan) -> Result<Session, Errno> {
     if list.program().is_none() {
-        ::log::error!("fuse_session_new: the argument list is empty, not even the program's name is there");
+        ::log::error!("a session's argument list is empty, not even the program's name is there");
         return Err(Errno::EINVAL);
     }
-    let options = parse_options(&mut list)?;
-    // SAFETY: as above.
-    unsafe { args::write_back(arguments, &list) }?;
+    let options = parse_options(list)?;
     let config = Config {
         debug: options.debug,
         deny_others: options.mount.allow_root(),
         max_read: options.mount.max_read().unwrap_or(0),
-        compat_file_info,
-        userdata: userdata.expose_provenance(),
+        compat_file_info: plan.compat,
+        userdata: plan.userdata.expose_provenance(),
     };
-    // SAFETY: the caller vouches for the operations.
-    let handler = unsafe { CTable::new(op, op_size, userdata) };
-    let session = Session::new(config, Box::new(handler), options.mount);
-    Ok(Box::into_raw(Box::new(session)).cast())
+    Ok(Session::new(config, plan.kind, plan.handler, options.mount))
 }
 
-fn or_null(result: Result<*mut fuse_session, Errno>) -> *mut fuse_session {
+/// Makes a session of what C passed.
+///
+/// # Safety
+/// `arguments` points to an argument list.
+pub unsafe fn create(arguments: *mut fuse_args, plan: Plan) -> Result<*mut fuse_session, Errno> {
+    // SAFETY: the caller vouches for the list.
+    let mut list = unsafe { args::read(arguments) }?;
+    let session = make(&mut list, plan)?;
+    // SAFETY: as above.
+    unsafe { args::write_back(arguments, &list) }?;
+    Ok(into_c(session))
+}
+
+/// Gives a session to C, which frees it with fuse_session_destroy().
+pub fn into_c(session: Session) -> *mut fuse_session {
+    Box::into_raw(Box::new(session)).cast()
+}
+
+/// As [`create`], for a file system.
+///
+/// # Safety
+/// `arguments` points to an argument list; `op` is null or points to `op_size` bytes.
+unsafe fn create_file_system(
+    arguments: *mut fuse_args,
+    op: *const fuse_lowlevel_ops,
+    op_size: usize,
+    userdata: *mut c_void,
+    compat: bool,
+) -> Result<*mut fuse_session, Errno> {
+    log::install();
+    // SAFETY: the caller vouches for the operations.
+    let handler = Box::new(unsafe { CTable::new(op, op_size, userdata) });
+    // SAFETY: the caller vouches for the list.
+    unsafe { create(arguments, Plan { kind: Kind::FileSystem, handler, userdata, compat }) }
+}
+
+/// Whether a program was built with headers before 3.17: no version stands for that, too.
+///
+/// # Safety
+/// `version` is null or points to a struct.
+#[cfg(not(soname = "3"))]
+pub unsafe fn is_compat(version: *const libfuse_version) -> bool {
+    // SAFETY: the caller vouches for the version.
+    unsafe { version.as_ref() }.is_none_or(|v| (v.major, v.minor) < (3, 17))
+}
+
+/// A session, or NULL with errno set.
+pub fn or_null(result: Result<*mut fuse_session, Errno>) -> *mut fuse_session {
     result.unwrap_or_else(|errno| {
         errno.set();
         core::ptr::null_mut()
@@ -111,7 +155,7 @@ pub unsafe extern "C" fn fuse_session_new(
     userdata: *mut c_void,
 ) -> *mut fuse_session {
     // SAFETY: as the caller vouches.
-    or_null(unsafe { create(args, op, op_size, userdata, true) })
+    or_null(unsafe { create_file_system(args, op, op_size, userdata, true) })
 }
 symver!(fuse_session_new, "FUSE_3.0");
 
@@ -131,13 +175,13 @@ pub unsafe extern "C" fn fuse_session_new_versioned(
     args: *mut fuse_args,
     op: *const fuse_lowlevel_ops,
     op_size: usize,
-    version: *const crate::abi::c::common::libfuse_version,
+    version: *const libfuse_version,
     userdata: *mut c_void,
 ) -> *mut fuse_session {
     // SAFETY: the caller vouches for the version.
-    let compat = unsafe { version.as_ref() }.is_none_or(|v| (v.major, v.minor) < (3, 17));
+    let compat = unsafe { is_compat(version) };
     // SAFETY: as the caller vouches.
-    or_null(unsafe { create(args, op, op_size, userdata, compat) })
+    or_null(unsafe { create_file_system(args, op, op_size, userdata, compat) })
 }
 #[cfg(not(soname = "3"))]
 symver!(fuse_session_new_versioned, "FUSE_3.17");
@@ -289,6 +333,22 @@ pub unsafe extern "C" fn fuse_session_unmount(se: *mut fuse_session) {
 }
 symver!(fuse_session_unmount, "FUSE_3.0");
 
+/// What fuse_session_destroy() does.
+///
+/// # Safety
+/// `se` is null or a session that nobody uses any more.
+pub unsafe fn destroy(se: *mut fuse_session) {
+    if se.is_null() {
+        return;
+    }
+    crate::capi::common::signals::forget(se);
+    #[cfg(not(soname = "3"))]
+    super::watchdog::forget(se);
+    // SAFETY: the caller vouches for the session, which `into_c` made of a Box.
+    let session = unsafe { Box::from_raw(se.cast::<Session>()) };
+    session.destroy();
+}
+
 /// Ends a session and frees it, after the destroy callback if INIT was answered and DESTROY did not come.
 ///
 /// Requests that were not replied to become stale: a later reply is refused with a log line. Does not unmount. NULL
@@ -298,15 +358,8 @@ symver!(fuse_session_unmount, "FUSE_3.0");
 /// `se` is null or a session that nobody uses any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_session_destroy(se: *mut fuse_session) {
-    if se.is_null() {
-        return;
-    }
-    crate::capi::common::signals::forget(se);
-    #[cfg(not(soname = "3"))]
-    super::watchdog::forget(se);
-    // SAFETY: the caller vouches for the session, which `create` made of a Box.
-    let session = unsafe { Box::from_raw(se.cast::<Session>()) };
-    session.destroy();
+    // SAFETY: as the caller vouches.
+    unsafe { destroy(se) };
 }
 symver!(fuse_session_destroy, "FUSE_3.0");
 
