@@ -132,8 +132,8 @@ static void versions(void)
     static const uint32_t flags[] = { 0, CUSE_UNRESTRICTED_IOCTL, UINT32_MAX };
     EACH(minor, minors) {
         EACH(flag, flags) {
-            char *name = room(64);
-            snprintf(name, 64, "CUSE_INIT 7.%u flags %#x", *minor, *flag);
+            char name[64];
+            snprintf(name, sizeof(name), "CUSE_INIT 7.%u flags %#x", *minor, *flag);
             init_alone(name, 7, *minor, *flag);
         }
     }
@@ -172,8 +172,8 @@ static void devices(void)
         say("%s", se == NULL ? "refused" : "made");
         if (se != NULL) {
             fuse_session_destroy(se);
-            char *name = room(64);
-            snprintf(name, 64, "device %zu", (size_t)(tried - infos));
+            char name[64];
+            snprintf(name, sizeof(name), "device %zu", (size_t)(tried - infos));
             init_alone(name, 7, 38, 0);
         }
     }
@@ -213,8 +213,8 @@ static void changed_by_callback(void)
     };
     struct cuse_lowlevel_ops only_init = { .init = recorder.init };
     EACH(change, changes) {
-        char *name = room(64);
-        snprintf(name, 64, "callback %s", change->label);
+        char name[64];
+        snprintf(name, sizeof(name), "callback %s", change->label);
         in_init = change->apply;
         init_alone(name, 7, 38, 0);
         device = only_init;
@@ -275,8 +275,8 @@ static void with_and_without_callbacks(void)
 {
     static const uint32_t minors[] = { 12, 15, 16, 31, 38, 45 };
     EACH(minor, minors) {
-        char *name = room(64);
-        snprintf(name, 64, "7.%u", *minor);
+        char name[64];
+        snprintf(name, sizeof(name), "7.%u", *minor);
         start(*minor);
         all_requests(name, *minor);
         session_stop();
@@ -454,11 +454,10 @@ static void new_sessions(void)
         begin_case("new session %zu", (size_t)(argv - argvs));
         struct fuse_session *se = cuse_lowlevel_new(&args, info, &device, NULL);
         say("%s", se == NULL ? "refused" : "made");
-        if (se != NULL)
-            say("fd %d exited %d", fuse_session_fd(se), fuse_session_exited(se));
-        say("left: %d arguments", args.argc);
-        if (se != NULL)
+        if (se != NULL) {
+            say("left: %d arguments, fd %d, exited %d", args.argc, fuse_session_fd(se), fuse_session_exited(se));
             fuse_session_destroy(se);
+        }
         fuse_opt_free_args(&args);
     }
     static const char *options[] = { "allow_other", "ro", "max_read=65536" };

@@ -5,7 +5,6 @@ use super::call;
 use super::poll::PollHandle;
 use super::request::{finish, to_c};
 use super::table;
-use crate::abi::c::common::cap::FUSE_CAP_IOCTL_DIR;
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::c::cuse::cuse_lowlevel_ops;
 use crate::abi::c::lowlevel::fuse_lowlevel_ops;
@@ -69,10 +68,8 @@ impl CuseTable {
                 Operation::Fsync(ref arg) => {
                     call!(fsync, (arg.fsync_flags & FSYNC_FDATASYNC) as c_int, &mut args::file(arg.fh))
                 }
-                // Ioctls of directories are answered as for a file system without ioctls.
-                Operation::Ioctl { ref arg, data }
-                    if arg.flags & IOCTL_DIR == 0 || call.wants & FUSE_CAP_IOCTL_DIR != 0 =>
-                {
+                // Those of directories are answered as by a file system without the capability.
+                Operation::Ioctl { ref arg, data } if arg.flags & IOCTL_DIR == 0 => {
                     let (user, input) = args::ioctl(arg, data);
                     let (mut fi, out_size) = (args::file(arg.fh), arg.out_size as usize);
                     call!(ioctl, arg.cmd, user, &mut fi, arg.flags, input, data.len(), out_size)

@@ -83,14 +83,9 @@ impl Session {
         self.handler.init(&mut conn);
         // With more the kernel would refuse every read of the device: the buffer does not hold that much.
         conn.max_write = conn.max_write.min(largest);
-        if self.config.compat_file_info {
-            conn.want_ext = 0;
-        }
-        // No capability is offered. What the daemon wants all the same is between it and this library.
-        conn.want_ext |= u64::from(conn.want);
-        conn.want = conn.want_ext as u32;
+        // Nothing is offered to a device, so nothing that it may want is in force.
+        (conn.want, conn.want_ext) = (0, 0);
         *self.conn.lock() = conn;
-        self.wants.store(conn.want_ext, Ordering::Relaxed);
         CuseInitOut {
             major: KERNEL_VERSION,
             minor: EDITION.minor,
