@@ -122,6 +122,49 @@ def test_a_program_may_use_it(compiler, version, tmp_path):
     assert compile_text(compiler, text, tmp_path, *AS_INSTALLED) == ""
 
 
+DEVICE = """
+#define FUSE_USE_VERSION %d
+#include <cuse_lowlevel.h>
+#if CUSE_UNRESTRICTED_IOCTL != 1
+#error constants do not work in #if
+#endif
+#if FUSE_USE_VERSION < 319
+typedef int cmd_t;
+#else
+typedef unsigned int cmd_t;
+#endif
+static void on_ioctl(fuse_req_t r, cmd_t c, void *a, struct fuse_file_info *f, unsigned fl, const void *in, size_t is,
+                     size_t os)
+{ (void)r; (void)c; (void)a; (void)f; (void)fl; (void)in; (void)is; (void)os; }
+int use(int argc, char **argv);
+int use(int argc, char **argv) {
+    struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+    const char *strings[] = { "DEVNAME=x" };
+    struct cuse_info info = { 0 };
+    struct cuse_lowlevel_ops ops = { 0 };
+    struct fuse_session *se;
+    int multithreaded;
+    info.dev_info_argc = 1;
+    info.dev_info_argv = strings;
+    ops.ioctl = on_ioctl;
+    se = cuse_lowlevel_new(&args, &info, &ops, NULL);
+    if (se == NULL)
+        se = cuse_lowlevel_setup(argc, argv, &info, &ops, &multithreaded, NULL);
+    cuse_lowlevel_teardown(se);
+    return cuse_lowlevel_main(argc, argv, &info, &ops, NULL);
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("version", USE_VERSIONS)
+def test_a_program_may_make_a_device(compiler, version, tmp_path):
+    text = DEVICE % version
+    if "++" in compiler:
+        text = text.replace("{ 0 }", "{ }")
+    assert compile_text(compiler, text, tmp_path, *AS_INSTALLED) == ""
+
+
 def test_format_is_checked(tmp_path):
     text = '#include <fuse_log.h>\nvoid f(void);\nvoid f(void) { fuse_log(FUSE_LOG_ERR, "%s\\n", 1); }\n'
     assert "format" in compile_text("gcc-gnu17", text, tmp_path, *AS_INSTALLED)
