@@ -1,4 +1,8 @@
-/* CUSE: the device that CUSE_INIT asks for, each operation of a device, and what else a session of a device is asked. */
+/* CUSE: the device that CUSE_INIT asks for, each operation of a device, and what else a session of a device is asked.
+ *
+ * On so.4 the header's inline functions call what is new there:
+ * covers: cuse_lowlevel_new_319 cuse_lowlevel_setup_319 cuse_lowlevel_main_319
+ */
 #include "harness.h"
 
 #include <cuse_lowlevel.h>
@@ -74,7 +78,9 @@ static struct fuse_session *make_device(const struct setup *setup)
 {
     char *argv[] = { "differential", "-o", (char *)setup->options, NULL };
     struct fuse_args args = FUSE_ARGS_INIT(setup->options == NULL ? 1 : 3, argv);
-    return cuse_lowlevel_new(&args, info, &device, &user_mark);
+    struct fuse_session *se = cuse_lowlevel_new(&args, info, &device, &user_mark);
+    fuse_opt_free_args(&args);
+    return se;
 }
 
 static void put_cuse_init(uint32_t major, uint32_t minor, uint32_t flags)

@@ -3,9 +3,10 @@
 Few kernels have CUSE. Where this one has not, a pseudo-terminal stands in for /dev/cuse: what the test writes to its
 other side the program reads as requests.
 
-covers: cuse_lowlevel_main cuse_lowlevel_main_319 cuse_lowlevel_setup_319
+covers: cuse_lowlevel_main cuse_lowlevel_main_319
 """
 
+import errno
 import os
 import select
 import signal
@@ -127,6 +128,19 @@ def test_stand_in_in_the_background(kernel, example):
     use(kernel)
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0
+
+
+@pytest.mark.parametrize("options, multithreaded", [((), 1), (("-s",), 0)], ids=["threads", "single"])
+def test_step_by_step(kernel, compiled, options, multithreaded):
+    """A program's own loop between setup and teardown; what no callback is there for is answered all the same."""
+    daemon = kernel.start(compiled(kernel.library, Path(__file__).with_name("cuse_steps.c")), "-f", *options)
+    assert kernel.init()[72:] == b"DEVNAME=steps\0"
+    assert kernel.ask(OPEN, struct.pack("=II", os.O_RDWR, 0)) == (0, bytes(16))
+    assert kernel.ask(READ, struct.pack("=QQIIQII", 0, 0, 100, 0, 0, 0, 0)) == (-errno.ENOSYS, b"")
+    assert kernel.ask(RELEASE, struct.pack("=QIIQ", 0, 0, 0, 0)) == (0, b"")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == signal.SIGTERM, daemon.output()
+    assert daemon.output() == f"multithreaded {multithreaded}\n"
 
 
 @pytest.mark.parametrize("options", [(), ("-f",), ("-s",)], ids=["background", "foreground", "single"])
