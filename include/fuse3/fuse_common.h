@@ -551,12 +551,77 @@ void fuse_apply_conn_info_opts(const struct fuse_conn_info_opts *opts, struct fu
  * that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
  * not survive: call it before fuse_session_loop() and before starting any.
  *
- * Returns 0 in the process that goes on, or -1 after a log line. Since libfuse 3.0.
+ * Returns 0 in the process that goes on, or -1 with errno after a log line. Since libfuse 3.0.
  *
  * The caller owes:
  * The process has no other thread, or none whose work the child would miss, such as a held lock.
  */
 int fuse_daemonize(int foreground);
+
+/**
+ * Wants capabilities, in `want` and `want_ext` alike. For the init callback.
+ *
+ * - `conn`: what the callback got.
+ * - `flag`: FUSE_CAP flags.
+ *
+ * Returns true when the kernel offers all of them; else false, and nothing was changed. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+bool fuse_set_feature_flag(struct fuse_conn_info *conn, uint64_t flag);
+
+/**
+ * Wants capabilities no more, in `want` and `want_ext` alike. For the init callback.
+ *
+ * - `conn`: what the callback got.
+ * - `flag`: FUSE_CAP flags.
+ *
+ * Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+void fuse_unset_feature_flag(struct fuse_conn_info *conn, uint64_t flag);
+
+/**
+ * Whether the kernel offers a capability, wanted or not. For the init callback.
+ *
+ * - `conn`: what the callback got.
+ * - `flag`: FUSE_CAP flags.
+ *
+ * Returns true when any of them is offered. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+bool fuse_get_feature_flag(const struct fuse_conn_info *conn, uint64_t flag);
+
+/**
+ * Sets what is agreed with the library alone, and not with the kernel. For the init callback.
+ *
+ * - `conn`: what the callback got.
+ * - `flag`: one FUSE_CONN_FLAG value.
+ *
+ * Returns whether the library knows it; else nothing was changed. Since libfuse 3.19.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+bool fuse_set_conn_flag(struct fuse_conn_info *conn, uint64_t flag);
+
+/**
+ * Brings what was changed by hand in `want` into `want_ext`, or the other way round. Programs need not call it: the
+ * library does so after the init callback.
+ *
+ * - `conn`: what the callback got.
+ *
+ * Returns 0, or -EINVAL after a log line when both were changed and differ. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+int fuse_convert_to_conn_want_ext(struct fuse_conn_info *conn);
 
 /**
  * Frees a poll handle. NULL does nothing. Since libfuse 3.0.
@@ -578,8 +643,21 @@ void fuse_pollhandle_destroy(struct fuse_pollhandle *ph);
 int fuse_set_signal_handlers(struct fuse_session *se);
 
 /**
- * Gives the signals of fuse_set_signal_handlers() their default dispositions back, where its handlers are still in
- * place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+ * Ends the process on SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE and SIGSEGV only after the log has said so and where it
+ * happened, where these have their default dispositions. The process ends by SIGABRT then, whichever it was.
+ *
+ * With several sessions the last one to call this or fuse_set_signal_handlers() counts for both. Call it on one
+ * thread, before the loop. A function set with fuse_set_log_func() is called on the failing thread, in the signal
+ * handler. Returns 0, or -1 with errno after a log line. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_set_fail_signal_handlers(struct fuse_session *se);
+
+/**
+ * Gives the signals of fuse_set_signal_handlers() and, in so.4, fuse_set_fail_signal_handlers() their default
+ * dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
  *
  * The caller owes:
  * `se` is a session.

@@ -49,6 +49,26 @@ void fuse_log(enum fuse_log_level level, const char *fmt, ...)
  */
 void fuse_set_log_func(fuse_log_func_t func);
 
+/**
+ * Writes log lines to the system's log instead of stderr, unless fuse_set_log_func() has set a function.
+ *
+ * - `ident`: stands in front of each line. Not copied: it must live until fuse_log_close_syslog(). NULL for the
+ *   program's name.
+ * - `option`, `facility`: as for openlog(3).
+ *
+ * Call it before other threads log. Since libfuse 3.17.
+ *
+ * The caller owes:
+ * `ident` is null or a NUL-terminated string that lives as said.
+ */
+void fuse_log_enable_syslog(const char *ident, int option, int facility);
+
+/**
+ * Closes the connection to the system's log, after which `ident` is not needed any more. Later lines still go there,
+ * under the program's name. Since libfuse 3.17.
+ */
+void fuse_log_close_syslog(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -859,6 +859,55 @@ int fuse_lowlevel_notify_retrieve(struct fuse_session *se,
                                   void *cookie);
 
 /**
+ * Makes every name and attribute stale that the kernel caches: each is looked up again at its next use.
+ *
+ * Returns 0 or a negative errno: -ENOSYS when the kernel does not know this notification. Since libfuse 3.18, kernel
+ * 6.16.
+ *
+ * The caller owes:
+ * `se` is NULL or a session.
+ */
+int fuse_lowlevel_notify_increment_epoch(struct fuse_session *se);
+
+/**
+ * Asks the kernel to let go of inodes, which it answers with forgets for those that nobody uses.
+ *
+ * - `nodeids`: `count` node ids, only read. Those that are in use, or not cached, are passed over.
+ *
+ * Returns 0 or a negative errno: -ENOSYS when the kernel does not know this notification, -EINVAL for a null pointer.
+ * Since libfuse 3.19, kernel 6.18.
+ *
+ * The caller owes:
+ * `se` is NULL or a session; `nodeids` is NULL or has `count` elements.
+ */
+int fuse_lowlevel_notify_prune(struct fuse_session *se, fuse_ino_t *nodeids, uint32_t count);
+
+/**
+ * Registers an open file as one that the kernel may read and write by itself. For open and create: the id goes into
+ * `backing_id` of the struct fuse_file_info that is replied.
+ *
+ * - `fd`: the file, regular; still the caller's, and not needed any more afterwards. The kernel opens it again with
+ *   the credentials of the calling thread, each time that the id is used.
+ *
+ * All opens of one inode at one time must name the same id. May be called on any thread until the reply.
+ * Returns the id, greater than 0, or 0 with errno after a log line: EPERM without CAP_SYS_ADMIN, or when
+ * FUSE_CAP_PASSTHROUGH is not in force, which FUSE_CAP_WRITEBACK_CACHE excludes; EBADF, EISDIR, EINVAL for a file
+ * that cannot serve; ELOOP for one on a file system that is stacked too deep. Since libfuse 3.17, kernel 6.9.
+ */
+int fuse_passthrough_open(fuse_req_t req, int fd);
+
+/**
+ * Takes a backing id back: no further open can name it. Files that are open with it stay so.
+ *
+ * - `req`: any request of the session, not replied to yet.
+ * - `backing_id`: from fuse_passthrough_open(), of any request of the session.
+ *
+ * May be called on any thread. Returns 0, or -1 with errno after a log line: ENOENT for an id that is not in use,
+ * EPERM without CAP_SYS_ADMIN. Since libfuse 3.17, kernel 6.9.
+ */
+int fuse_passthrough_close(fuse_req_t req, int backing_id);
+
+/**
  * Replies with an error, or with success where nothing else is to be said.
  *
  * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.
@@ -1004,6 +1053,20 @@ int fuse_reply_poll(fuse_req_t req, unsigned int revents);
 int fuse_reply_lseek(fuse_req_t req, off_t off);
 
 /**
+ * Replies with extended attributes: in statx.
+ *
+ * - `flags`: for later use, 0.
+ * - `statx`: copied whole; the kernel takes what `stx_mask` names.
+ * - `attr_timeout`: how long they may be cached, in seconds.
+ *
+ * Returns 0 or a negative errno. Since libfuse 3.18, kernel 6.6.
+ *
+ * The caller owes:
+ * `statx` is null or points to an initialised struct.
+ */
+int fuse_reply_statx(fuse_req_t req, int flags, const struct statx *statx, double attr_timeout);
+
+/**
  * Replies with data that lies in memory or in files: in read, readdir, getxattr and listxattr.
  *
  * `bufv`: the data; files in it are read now, and what comes short makes the reply shorter. Its position moves.
@@ -1116,6 +1179,15 @@ struct fuse_session *fuse_session_new_versioned(struct fuse_args *args,
                                                 size_t op_size,
                                                 const struct libfuse_version *version,
                                                 void *userdata);
+
+/**
+ * Shows every request and reply in the log from now on, as the option `-d` does, but without staying in the
+ * foreground for it. May be called on any thread. Since libfuse 3.19.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+void fuse_session_set_debug(struct fuse_session *se);
 
 /**
  * Mounts the file system.
