@@ -125,6 +125,12 @@ struct fuse_custom_io {
  */
 typedef void (*fuse_interrupt_func_t)(fuse_req_t req, void *data);
 
+/**
+ * Called when a session did not end in time after it had lost its connection, see
+ * fuse_session_start_teardown_watchdog(); on a thread of its own (3.19).
+ */
+typedef void (*fuse_timeout_cb)(void *data);
+
 /** What the command line of a low-level file system says, see fuse_parse_cmdline(). */
 struct fuse_cmdline_opts {
     /** `-s`: serve with one thread. */
@@ -715,6 +721,36 @@ struct fuse_lowlevel_ops {
 };
 
 /**
+ * How many security contexts the request brings: in requests that make an inode, with FUSE_CAP_SECURITY_CTX in
+ * force, one for each security module that labels it; else 0.
+ *
+ * May be called on any thread until the reply. Since libfuse 3.19, kernel 5.17.
+ */
+uint32_t fuse_req_secctx_count(fuse_req_t req);
+
+/**
+ * Reads the next security context of the request.
+ *
+ * - `name`: set to the extended attribute that is to be stored, such as `security.selinux`, NUL-terminated.
+ * - `value`, `value_len`: set to its value and the value's size in bytes; there is no NUL behind it.
+ *
+ * Each may be NULL where it is not needed. What they are set to is valid until the reply. May be called on any
+ * thread, but contexts are read one after the other whoever asks.
+ * Returns 0; -ENOENT after the last one, or when there is none; -EIO after a log line when the kernel sent nonsense;
+ * -EINVAL after a log line when the request is not in flight. Since libfuse 3.19, kernel 5.17.
+ *
+ * The caller owes:
+ * The pointers are null or have room for a value.
+ */
+int fuse_req_secctx_next(fuse_req_t req, const char **name, const char **value, uint32_t *value_len);
+
+/**
+ * Makes fuse_req_secctx_next() begin again with the first one. May be called on any thread until the reply. Since
+ * libfuse 3.19.
+ */
+void fuse_req_secctx_reset(fuse_req_t req);
+
+/**
  * Adds a record to the buffer of a readdir reply.
  *
  * `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
@@ -1282,6 +1318,36 @@ int fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf);
  * `se` is a session; `buf` holds what it states.
  */
 void fuse_session_process_buf(struct fuse_session *se, const struct fuse_buf *buf);
+
+/**
+ * Starts a thread that watches the connection to the kernel. When it is lost, by a forced unmount or an abort from
+ * outside, or by fuse_session_unmount(), the thread asks the session's loops to end as fuse_session_exit() does. From
+ * then on the program has to end and to stop the watchdog in time.
+ *
+ * - `se`: mounted or connected. It may be destroyed while the watchdog runs.
+ * - `timeout_sec`: how long that may take, in seconds; above 0.
+ * - `cb`, `cb_data`: called on the watchdog's thread when it took longer. Without `cb` the process ends, by exit(3)
+ *   with status 1.
+ *
+ * Each session has one watchdog at most. Returns a handle, to be freed by fuse_session_stop_teardown_watchdog(), or
+ * NULL with errno after a log line. Since libfuse 3.19.
+ *
+ * The caller owes:
+ * `se` is a session; `cb` can be called with `cb_data` until the watchdog is stopped.
+ */
+void *fuse_session_start_teardown_watchdog(struct fuse_session *se,
+                                           int timeout_sec,
+                                           fuse_timeout_cb cb,
+                                           void *cb_data);
+
+/**
+ * Stops a watchdog, waits for its thread, and frees it. NULL does nothing. May be called in the watchdog's own
+ * callback, and after the session was destroyed. Since libfuse 3.19.
+ *
+ * The caller owes:
+ * `data` is null or from fuse_session_start_teardown_watchdog(), and was not stopped yet.
+ */
+void fuse_session_stop_teardown_watchdog(void *data);
 
 /** Prints to stdout, one per line, the options that fuse_parse_cmdline() takes. Since libfuse 3.0. */
 void fuse_cmdline_help(void);
