@@ -8,7 +8,9 @@
 #define HARNESS_H
 
 #define _GNU_SOURCE
+#ifndef FUSE_USE_VERSION
 #define FUSE_USE_VERSION 314
+#endif
 
 #include <errno.h>
 #include <fuse_lowlevel.h>

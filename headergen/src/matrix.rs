@@ -14,8 +14,9 @@ const OWN_NODE: &str = "FUSEWIRE_1.0";
 const LISTS: [(&str, &str); 2] = [("symbols-so3-3.14.0.txt", "so.3"), ("symbols-so4-3.19.txt", "so.4")];
 
 /// Header and area of what is not written yet, by the start of the name; the first that fits counts.
-const PLANNED: [(&str, &str, &str); 43] = [
+const PLANNED: [(&str, &str, &str); 44] = [
     ("cuse_", "cuse_lowlevel.h", "CUSE"),
+    ("fuse_service_main", "fuse.h", "path-based API"),
     ("fuse_service_", "fuse_service.h", "service"),
     ("fuse_daemonize_early_", "fuse_daemonize.h", "daemonize"),
     ("fuse_opt_", "fuse_opt.h", "options"),
@@ -87,7 +88,9 @@ pub fn generate(root: &Path, surface: &Surface) -> Result<Output> {
          A test checks that the libraries as built export exactly what this says.\n\n\
          `@@` is the version that a new link takes, `@` one that older programs ask for; a dash means that libfuse's\n\
          library of that name does not have the symbol either. A file counts as a test of a function when it is a C\n\
-         file that calls it by name, or a C or Python file with a marker `covers: name`.\n\n",
+         file that calls it by name, or a C or Python file with a marker `covers: name`.\n\n\
+         What fuse_service.h declares is there as in a libfuse that was built without services: it answers that there\n\
+         is none.\n\n",
     );
     summary(&mut out, &rows);
     out.push_str("\n## Symbols\n\n");

@@ -38,3 +38,5 @@ pub mod log;
 pub mod lowlevel;
 pub mod opt;
 mod result;
+#[cfg(not(soname = "3"))]
+pub mod service;

@@ -13,6 +13,7 @@ pub mod cuse;
 pub mod log;
 pub mod lowlevel;
 pub mod opt;
+pub mod service;
 
 #[cfg(test)]
 mod layout;
