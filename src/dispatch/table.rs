@@ -43,7 +43,8 @@ pub unsafe fn copy<T: Default>(table: *const T, size: usize) -> T {
         log::warn!("the program's operations are newer than the library ({size} bytes): the last do not work");
     }
     if !table.is_null() {
-        let known = size.min(size_of::<T>());
+        // Whole members only: a part of an address cannot be called.
+        let known = size.min(size_of::<T>()) / size_of::<usize>() * size_of::<usize>();
         // SAFETY: the caller vouches for the source; the target is as large as `known` at least, and every bit
         // pattern that C leaves in a function pointer member is one that it can be called through, or null.
         unsafe { core::ptr::copy_nonoverlapping(table.cast::<u8>(), (&raw mut copied).cast::<u8>(), known) };

@@ -200,7 +200,8 @@ unsafe fn connect(se: *mut fuse_session, io: *const fuse_custom_io, size: usize,
     } else if io.is_null() {
         refuse(Errno::EINVAL, "no functions are given")
     } else {
-        let size = size.min(size_of::<fuse_custom_io>());
+        // Whole members only: a part of an address cannot be called.
+        let size = size.min(size_of::<fuse_custom_io>()) / size_of::<usize>() * size_of::<usize>();
         let mut functions = fuse_custom_io::default();
         // SAFETY: the caller vouches for `size` bytes.
         unsafe { core::ptr::copy_nonoverlapping(io.cast::<u8>(), (&raw mut functions).cast::<u8>(), size) };
