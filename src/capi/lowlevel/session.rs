@@ -209,6 +209,10 @@ unsafe fn connect(se: *mut fuse_session, io: *const fuse_custom_io, size: usize,
             let Ok(io) = CustomIo::new(functions, se.userdata()) else {
                 return refuse(Errno::EINVAL, "read and writev are required");
             };
+            // Before there is a channel: that owns the fd, and would close what the caller still has.
+            if se.channel().is_ok() {
+                return refuse(Errno::EBUSY, "the session is connected already");
+            }
             se.connect(Channel::custom(io, fd))
         };
         // SAFETY: the caller vouches for the session.
