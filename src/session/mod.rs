@@ -198,8 +198,11 @@ impl Session {
     /// no longer waited for, and after the end nothing is surprising.
     #[inline]
     pub fn send(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
-        let payload = parts.iter().map(|p| p.len()).sum();
-        let head = encode::head(unique, error, payload)?;
+        let payload = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let head = match encode::head(unique, error, payload) {
+            Ok(head) => head,
+            Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
+        };
         if self.debug() {
             let text = if error == 0 { "Success" } else { Errno::from_raw(-error).desc() };
             log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
@@ -216,5 +219,13 @@ impl Session {
                 log::error!("writing device: {}", errno.desc());
             }
         })
+    }
+
+    /// A reply that no message can carry: whoever waits for one gets an error instead.
+    #[cold]
+    fn refuse_payload(&self, channel: &Channel, unique: u64, payload: usize, errno: Errno) -> Result<(), Errno> {
+        log::error!("a reply of {payload} bytes is larger than a message can be");
+        let _ = self.send(channel, unique, -(Errno::EIO as i32), &[]);
+        Err(errno)
     }
 }

@@ -25,7 +25,7 @@ impl Session {
     pub fn notify(&self, notification: &Notification, payload: &[IoSlice<'_>]) -> Result<(), Errno> {
         let channel = self.channel()?;
         let fixed = notification.as_bytes();
-        let length = fixed.len() + payload.iter().map(|p| p.len()).sum::<usize>();
+        let length = payload.iter().fold(fixed.len(), |sum, part| sum.saturating_add(part.len()));
         let head = crate::encode::head(0, notification.code(), length)?;
         if self.debug() {
             log::debug!("NOTIFY: code={} length={}", notification.code(), head.len);

@@ -39,8 +39,9 @@ unsafe fn notify(se: *mut fuse_session, minor: u32, notification: &Notification,
 /// # Safety
 /// `name` is null or points to `namelen` readable bytes, for as long as `'a`.
 unsafe fn name_bytes<'a>(name: *const c_char, namelen: usize) -> Option<&'a [u8]> {
+    let possible = !name.is_null() && isize::try_from(namelen).is_ok();
     // SAFETY: the caller vouches for the bytes.
-    (!name.is_null()).then(|| unsafe { core::slice::from_raw_parts(name.cast(), namelen) })
+    possible.then(|| unsafe { core::slice::from_raw_parts(name.cast(), namelen) })
 }
 
 /// First minor version of the protocol with invalidations.

@@ -12,7 +12,7 @@ use crate::abi::wire::{Statx, StatxOut};
 use crate::capi::result::ToC;
 use crate::dispatch::Pending;
 use crate::encode;
-use core::ffi::{CStr, c_char, c_int, c_uint};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use nix::errno::Errno;
 use std::borrow::Cow;
 use std::io::IoSlice;
@@ -50,10 +50,36 @@ where
 }
 
 #[cold]
-pub(super) fn refuse_null(pending: Pending, function: &str) -> Result<(), Errno> {
-    log::error!("{function}: null pointer");
+fn refuse_null(pending: Pending, function: &str) -> Result<(), Errno> {
+    refuse(pending, function, NULL)
+}
+
+/// Answers with EIO because an argument is not what it must be.
+#[cold]
+pub(super) fn refuse(pending: Pending, function: &str, why: &str) -> Result<(), Errno> {
+    log::error!("{function}: {why}");
     let _ = pending.reply_error(Errno::EIO);
     Err(Errno::EINVAL)
+}
+
+/// What is wrong with an argument of a reply.
+const NULL: &str = "null pointer";
+const SIZE: &str = "a size that no memory has";
+
+/// Memory of the daemon that is to be sent; else what is wrong with it. `(size_t)-1` is what a failed read(2) leaves in
+/// the hands of a daemon that does not look.
+///
+/// # Safety
+/// `data` is null or points to `len` readable bytes, for as long as `'a`, if memory can have that size.
+#[inline]
+pub(super) unsafe fn bytes<'a>(data: *const c_void, len: usize) -> Result<&'a [u8], &'static str> {
+    match (len, data.is_null()) {
+        (0, _) => Ok(&[]),
+        (_, true) => Err(NULL),
+        _ if isize::try_from(len).is_err() => Err(SIZE),
+        // SAFETY: the caller vouches for the bytes.
+        _ => Ok(unsafe { core::slice::from_raw_parts(data.cast(), len) }),
+    }
 }
 
 /// The daemon's file info, without reading past its end: programs built before 3.17 have 40 bytes of it.
@@ -221,15 +247,12 @@ symver!(fuse_reply_write, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_reply_buf(req: fuse_req_t, buf: *const c_char, size: usize) -> c_int {
     with(req, "fuse_reply_buf", |pending| {
-        if size == 0 {
-            return pending.reply(0, &[]);
-        }
-        if buf.is_null() {
-            return refuse_null(pending, "fuse_reply_buf");
-        }
         // SAFETY: the caller vouches for `size` bytes.
-        let data = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), size) };
-        pending.reply(0, &[IoSlice::new(data)])
+        match unsafe { bytes(buf.cast(), size) } {
+            Ok([]) => pending.reply(0, &[]),
+            Ok(data) => pending.reply(0, &[IoSlice::new(data)]),
+            Err(why) => refuse(pending, "fuse_reply_buf", why),
+        }
     })
 }
 symver!(fuse_reply_buf, "FUSE_3.0");
@@ -246,38 +269,35 @@ pub unsafe extern "C" fn fuse_reply_iov(req: fuse_req_t, iov: *const libc::iovec
     with(req, "fuse_reply_iov", |pending| {
         // SAFETY: the caller vouches for the pieces.
         match unsafe { pieces(iov, count) } {
-            Some(pieces) => pending.reply(0, &pieces),
-            None => refuse_null(pending, "fuse_reply_iov"),
+            Ok(pieces) => pending.reply(0, &pieces),
+            Err(why) => refuse(pending, "fuse_reply_iov", why),
         }
     })
 }
 symver!(fuse_reply_iov, "FUSE_3.0");
 
-/// The daemon's iovecs as slices; none for a null pointer where something is to be read, or a negative count.
+/// The daemon's iovecs as slices; else what is wrong with them: a null pointer where something is to be read, a size
+/// that cannot be, a negative count.
 ///
 /// # Safety
 /// `iov` is null or points to `count` pieces, each with as many readable bytes as it states, for as long as `'a`.
-pub(super) unsafe fn pieces<'a>(iov: *const libc::iovec, count: c_int) -> Option<Cow<'a, [IoSlice<'a>]>> {
-    let count = usize::try_from(count).ok()?;
+pub(super) unsafe fn pieces<'a>(iov: *const libc::iovec, count: c_int) -> Result<Cow<'a, [IoSlice<'a>]>, &'static str> {
+    let count = usize::try_from(count).map_err(|_| "a negative number of pieces")?;
     if count == 0 {
-        return Some(Cow::Borrowed(&[]));
+        return Ok(Cow::Borrowed(&[]));
     }
     if iov.is_null() {
-        return None;
+        return Err(NULL);
     }
     // SAFETY: the caller vouches for the array.
     let raw = unsafe { core::slice::from_raw_parts(iov, count) };
-    if raw.iter().all(|piece| !piece.iov_base.is_null()) {
+    if raw.iter().all(|piece| !piece.iov_base.is_null() && isize::try_from(piece.iov_len).is_ok()) {
         // SAFETY: IoSlice is guaranteed to be laid out as iovec, and the caller vouches for the bytes.
-        return Some(Cow::Borrowed(unsafe { core::slice::from_raw_parts(iov.cast(), count) }));
+        return Ok(Cow::Borrowed(unsafe { core::slice::from_raw_parts(iov.cast(), count) }));
     }
-    let slice = |piece: &libc::iovec| match piece.iov_base.is_null() {
-        true if piece.iov_len == 0 => Some(IoSlice::new(&[])),
-        true => None,
-        // SAFETY: the caller vouches for the bytes.
-        false => Some(IoSlice::new(unsafe { core::slice::from_raw_parts(piece.iov_base.cast(), piece.iov_len) })),
-    };
-    raw.iter().map(slice).collect::<Option<Vec<_>>>().map(Cow::Owned)
+    // SAFETY: the caller vouches for the bytes.
+    let slice = |piece: &libc::iovec| unsafe { bytes(piece.iov_base, piece.iov_len) }.map(IoSlice::new);
+    raw.iter().map(slice).collect::<Result<Vec<_>, _>>().map(Cow::Owned)
 }
 
 /// Replies with the figures of a file system: in statfs.

@@ -1,6 +1,6 @@
 //! Replies to ioctl.
 
-use super::reply::{pieces, refuse_null, with};
+use super::reply::{bytes, pieces, refuse, with};
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::flags::IOCTL_RETRY;
 use crate::abi::wire::IoctlOut;
@@ -26,8 +26,10 @@ pub unsafe extern "C" fn fuse_reply_ioctl_retry(
 ) -> c_int {
     with(req, "fuse_reply_ioctl_retry", |pending| {
         // SAFETY: the caller vouches for both arrays.
-        let areas = unsafe { (bytes(in_iov, in_count), bytes(out_iov, out_count)) };
-        let (Some(input), Some(output)) = areas else { return refuse_null(pending, "fuse_reply_ioctl_retry") };
+        let (input, output) = match unsafe { (array(in_iov, in_count), array(out_iov, out_count)) } {
+            (Ok(input), Ok(output)) => (input, output),
+            (Err(why), _) | (_, Err(why)) => return refuse(pending, "fuse_reply_ioctl_retry", why),
+        };
         let head = IoctlOut {
             flags: IOCTL_RETRY,
             in_iovs: in_count as u32,
@@ -43,13 +45,9 @@ symver!(fuse_reply_ioctl_retry, "FUSE_3.0");
 ///
 /// # Safety
 /// `iov` is null or points to `count` elements, for as long as `'a`.
-unsafe fn bytes<'a>(iov: *const libc::iovec, count: usize) -> Option<&'a [u8]> {
-    if count == 0 {
-        return Some(&[]);
-    }
-    let size = count.checked_mul(size_of::<libc::iovec>())?;
+unsafe fn array<'a>(iov: *const libc::iovec, count: usize) -> Result<&'a [u8], &'static str> {
     // SAFETY: the caller vouches for the array; iovec has no padding on 64-bit systems.
-    (!iov.is_null()).then(|| unsafe { core::slice::from_raw_parts(iov.cast(), size) })
+    unsafe { bytes(iov.cast(), count.saturating_mul(size_of::<libc::iovec>())) }
 }
 
 /// Replies with an ioctl's result and the data to copy out.
@@ -84,7 +82,10 @@ pub unsafe extern "C" fn fuse_reply_ioctl_iov(
 ) -> c_int {
     with(req, "fuse_reply_ioctl", |pending| {
         // SAFETY: the caller vouches for the pieces.
-        let Some(pieces) = (unsafe { pieces(iov, count) }) else { return refuse_null(pending, "fuse_reply_ioctl") };
+        let pieces = match unsafe { pieces(iov, count) } {
+            Ok(pieces) => pieces,
+            Err(why) => return refuse(pending, "fuse_reply_ioctl", why),
+        };
         let head = IoctlOut { result, ..IoctlOut::default() };
         let head = [IoSlice::new(head.as_bytes())];
         pending.reply(0, &[&head, &*pieces].concat())

@@ -52,7 +52,7 @@ impl Gathered<'_> {
     /// Bytes in all.
     pub fn size(&self) -> usize {
         match self {
-            Self::Memory(slices) => slices.iter().map(|s| s.len()).sum(),
+            Self::Memory(slices) => slices.iter().fold(0, |sum, slice| sum.saturating_add(slice.len())),
             Self::Read(bytes) => bytes.len(),
         }
     }
@@ -72,6 +72,8 @@ unsafe fn slice<'a>(data: *const u8, len: usize) -> Result<IoSlice<'a>, Errno> {
     match (len, data.is_null()) {
         (0, _) => Ok(IoSlice::new(&[])),
         (_, true) => Err(Errno::EFAULT),
+        // No memory has that size.
+        _ if isize::try_from(len).is_err() => Err(Errno::EFAULT),
         // SAFETY: the caller vouches for the bytes.
         (_, false) => Ok(IoSlice::new(unsafe { core::slice::from_raw_parts(data, len) })),
     }
