@@ -179,6 +179,11 @@ impl Session {
         self.channel.get().ok_or(Errno::ENOTCONN)
     }
 
+    /// The channel, where a loop is to be run on it: that there is none is worth a log line.
+    fn channel_to_serve(&self) -> Result<&Channel, Errno> {
+        self.channel().inspect_err(|_| log::error!("the session is neither mounted nor connected: nothing to serve"))
+    }
+
     /// The fd's number; none before it is connected and after the unmount.
     pub fn raw_fd(&self) -> Option<RawFd> {
         self.channel.get().filter(|c| !c.is_retired()).map(Channel::raw_fd)

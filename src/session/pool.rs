@@ -40,7 +40,7 @@ struct Pool<'s> {
 impl Session {
     /// Serves requests on a pool of threads until the session ends. Returns as [`Session::run`] does.
     pub fn run_pool(&self, config: LoopConfig) -> Result<i32, Errno> {
-        self.channel()?;
+        self.channel_to_serve()?;
         self.exit.bell()?;
         let pool = Pool {
             session: self,

@@ -37,13 +37,13 @@ impl Session {
 
     /// Receives one message for a loop of the daemon's own.
     pub fn receive_one(&self, buf: &mut [u8]) -> Result<usize, Errno> {
-        self.receive(self.channel()?, buf)
+        self.receive(self.channel_to_serve()?, buf)
     }
 
     /// Serves requests on the calling thread until the session ends. Returns what the exit said: 0, or the number of
     /// the signal that asked for it.
     pub fn run(&self) -> Result<i32, Errno> {
-        let channel = self.channel()?;
+        let channel = self.channel_to_serve()?;
         let thread = Thread::current()?;
         let mut buf = vec![0; self.buf_size()];
         let outcome = loop {

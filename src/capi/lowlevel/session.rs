@@ -24,6 +24,8 @@ pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) 
     // SAFETY: the caller vouches for the session, which `into_c` made of a Box.
     let session = unsafe { se.cast::<Session>().as_ref() };
     if session.is_none() {
+        // There may never have been a session that did so.
+        log::install();
         ::log::error!("the session is a null pointer");
     }
     session.map(f)
