@@ -1,15 +1,24 @@
 //! Filling a directory buffer.
 
 use crate::abi::c::lowlevel::{fuse_entry_param, fuse_req_t};
+use crate::capi::log;
 use crate::encode;
 use core::ffi::{CStr, c_char};
+
+/// A record that cannot be made takes no room, so that a daemon's loop goes on to the next.
+#[cold]
+fn refuse_null(function: &str) -> usize {
+    log::install();
+    ::log::error!("{function}: null pointer");
+    0
+}
 
 /// Adds a record to the buffer of a readdir reply.
 ///
 /// `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
 /// `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
-/// Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. May be called on any
-/// thread. Since libfuse 3.0.
+/// Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. 0 after a log line when a
+/// pointer is NULL that must not be. May be called on any thread. Since libfuse 3.0.
 ///
 /// # Safety
 /// `buf` is null or points to `bufsize` writable bytes; `name` and `stbuf` point to what they say.
@@ -23,6 +32,9 @@ pub unsafe extern "C" fn fuse_add_direntry(
     off: libc::off_t,
 ) -> usize {
     let _ = req;
+    if name.is_null() || (!buf.is_null() && stbuf.is_null()) {
+        return refuse_null("fuse_add_direntry");
+    }
     // SAFETY: the caller vouches for the name.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
     let size = encode::dirent_size(name.len());
@@ -53,6 +65,9 @@ pub unsafe extern "C" fn fuse_add_direntry_plus(
     off: libc::off_t,
 ) -> usize {
     let _ = req;
+    if name.is_null() || (!buf.is_null() && e.is_null()) {
+        return refuse_null("fuse_add_direntry_plus");
+    }
     // SAFETY: the caller vouches for the name.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
     let size = encode::direntplus_size(name.len());
