@@ -54,6 +54,7 @@ impl Session {
         }
         if (arg.major, arg.minor) < (KERNEL_VERSION, MIN_MINOR_VERSION) {
             log::error!("cuse: unsupported protocol version: {}.{}", arg.major, arg.minor);
+            self.stage.store(Stage::NEW, Ordering::SeqCst);
             let _ = self.send(channel, unique, -(Errno::EPROTO as i32), &[]);
             return;
         }

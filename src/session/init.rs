@@ -60,15 +60,14 @@ impl Session {
         match self.answer_init(arg, flags2) {
             Ok(out) => {
                 let agreed = arg.major == KERNEL_VERSION;
-                if agreed {
-                    // Before the reply: requests may arrive at once, on other threads.
-                    self.stage.store(Stage::SERVING, Ordering::SeqCst);
-                }
+                // Before the reply: requests may arrive at once, on other threads.
+                self.stage.store(if agreed { Stage::SERVING } else { Stage::NEW }, Ordering::SeqCst);
                 let size = if agreed && arg.minor < 23 { COMPAT_22_INIT_OUT } else { size_of::<InitOut>() };
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let _ = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
             }
             Err(errno) => {
+                self.stage.store(Stage::NEW, Ordering::SeqCst);
                 let _ = self.send(channel, unique, -(errno as i32), &[]);
             }
         }
@@ -89,7 +88,10 @@ impl Session {
             return Err(Errno::EPROTO);
         }
         let offer = offer(arg, flags2);
-        let largest = if offer.contains(InitFlags::MAX_PAGES) { largest_write() } else { DEFAULT_PAGES * page_size() };
+        // Buffers exist already that are as large as was said before INIT, so that is the limit, not what the system
+        // would allow by now.
+        let room = self.buf_size().saturating_sub(HEADER_SIZE);
+        let largest = if offer.contains(InitFlags::MAX_PAGES) { room } else { room.min(DEFAULT_PAGES * page_size()) };
         let largest = u32::try_from(largest).unwrap_or(u32::MAX);
         conn.max_write = conn.max_write.min(largest);
         self.agree(&mut conn, arg, offer)?;

@@ -87,6 +87,8 @@ impl Stage {
     const SERVING: u8 = 1;
     /// DESTROY came: nothing is served.
     const ENDED: u8 = 2;
+    /// It is being answered: it comes once, even where two threads read one at the same time.
+    const STARTING: u8 = 3;
 }
 
 /// A session.

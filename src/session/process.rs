@@ -69,12 +69,12 @@ impl Session {
     #[inline]
     fn admit(&self, request: &Request<'_>) -> Result<(), Errno> {
         use Opcode::*;
-        let needed = match request.opcode {
-            opcode if opcode == self.kind.first_request() => Stage::NEW,
-            Init | CuseInit => return Err(Errno::EIO),
-            _ => Stage::SERVING,
+        let timely = match request.opcode {
+            opcode if opcode == self.kind.first_request() => self.may_start(),
+            Init | CuseInit => false,
+            _ => self.stage.load(Ordering::Acquire) == Stage::SERVING,
         };
-        if self.stage.load(Ordering::Acquire) != needed {
+        if !timely {
             return Err(Errno::EIO);
         }
         let uid = request.header.uid;
@@ -86,6 +86,12 @@ impl Session {
             | Readdirplus | Forget | BatchForget | Interrupt | Destroy => Ok(()),
             _ => Err(Errno::EACCES),
         }
+    }
+
+    /// Takes the right to answer the first request, which only one thread ever gets. Who got it decides the stage that
+    /// comes next.
+    fn may_start(&self) -> bool {
+        self.stage.compare_exchange(Stage::NEW, Stage::STARTING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
     /// Puts a request in flight.
