@@ -52,10 +52,14 @@ impl Session {
         };
         let outcome = std::thread::scope(|scope| {
             pool.start_worker(scope).inspect_err(|_| log::error!("the first worker thread could not be started"))?;
-            while !self.exited() {
-                self.wait_for_exit(None)?;
+            let mut waited = Ok(());
+            while waited.is_ok() && !self.exited() {
+                waited = self.wait_for_exit(None);
             }
-            pool.dismiss()
+            // Whatever ended the wait: the scope ends only when all workers have left.
+            self.exit();
+            pool.dismiss();
+            waited
         });
         let failure = pool.failure.lock().take();
         self.finish_loop(failure.map_or(outcome, Err))
@@ -63,8 +67,13 @@ impl Session {
 }
 
 impl<'s> Pool<'s> {
+    /// Starts a worker, if there is room for one.
     fn start_worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), Errno> {
-        self.running.fetch_add(1, Ordering::Relaxed);
+        // At once, as two workers may each have found that no other is waiting.
+        let more = |running| (running < self.config.max_threads.max(1)).then_some(running + 1);
+        if self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return Ok(());
+        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let started = without_termination_signals(|| {
             let builder = std::thread::Builder::new().name("fuse-worker".into()).stack_size(stack_size());
@@ -126,7 +135,7 @@ impl<'s> Pool<'s> {
         let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32];
         let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
         let brief = decode::header(message).is_some_and(|h| brief.contains(&h.opcode));
-        if last && !brief && self.running.load(Ordering::Relaxed) < self.config.max_threads {
+        if last && !brief {
             // Without a further worker the pool still serves, only less at once.
             let _ = self.start_worker(scope).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
         }
@@ -155,14 +164,14 @@ impl<'s> Pool<'s> {
     }
 
     /// Wakes the workers until all have left. Those in a callback leave when it returns.
-    fn dismiss(&self) -> Result<(), Errno> {
+    fn dismiss(&self) {
         loop {
             let workers = self.workers.lock().clone();
             for worker in workers.iter().filter(|w| w.receiving.load(Ordering::SeqCst)) {
                 worker.thread.wake();
             }
             if self.running.load(Ordering::Relaxed) == 0 {
-                return Ok(());
+                return;
             }
             std::thread::sleep(std::time::Duration::from_millis(REPEAT_WAKE.into()));
         }
