@@ -1,12 +1,15 @@
 //! Interrupts, which may arrive before the request that they mean.
 
-use super::inflight::{self, Pin, Token};
+use super::inflight::{self, Pin, Slot, Token};
 use super::{Channel, Session};
 use crate::abi::c::common::CONN_NO_INTERRUPT;
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+
+/// Interrupts that are kept at most. A kernel never has that many under way, another peer may send what it likes.
+const KEPT: usize = 1024;
 
 /// An interrupt whose request is not in flight: it finished, or it was read by another thread that has not
 /// registered it yet.
@@ -26,6 +29,14 @@ pub struct Interrupts {
     count: AtomicUsize,
 }
 
+/// What became of an interrupt.
+enum Found {
+    /// Its request is in flight.
+    Pinned(Pin),
+    /// It waits for its request, perhaps in the place of one that waited longest.
+    Kept { displaced: Option<Early> },
+}
+
 impl Session {
     /// An interrupt arrived. Where the daemon wants none, the kernel is told, and sends no more.
     pub(super) fn interrupt(&self, channel: &Channel, unique: u64, target: u64) {
@@ -33,32 +44,47 @@ impl Session {
             let _ = self.send(channel, unique, -(Errno::ENOSYS as i32), &[]);
             return;
         }
-        if let Some(pin) = self.find_or_keep(unique, target) {
-            pin.interrupt();
+        match self.find_or_keep(unique, target) {
+            Found::Pinned(pin) => pin.interrupt(),
+            Found::Kept { displaced: Some(early) } => self.send_back(channel, early),
+            Found::Kept { displaced: None } => {}
         }
+    }
+
+    /// Gives an interrupt back to the kernel, which sends it again if it still has the request.
+    fn send_back(&self, channel: &Channel, early: Early) {
+        let _ = self.send(channel, early.unique, -(Errno::EAGAIN as i32), &[]);
     }
 
     /// Finds the request that is meant, or keeps the interrupt for it.
     ///
     /// The count is raised before the search and requests look at it after they became findable, so one of the two
     /// sees the other; the lock is held meanwhile, so a request that looks waits for the outcome.
-    fn find_or_keep(&self, unique: u64, target: u64) -> Option<Pin> {
+    fn find_or_keep(&self, unique: u64, target: u64) -> Found {
         let mut early = self.interrupts.early.lock();
         self.interrupts.count.fetch_add(1, Ordering::SeqCst);
-        let found = self.in_flight(target);
-        if found.is_some() {
+        // The search reads with weaker orderings, and must not begin before the count is seen to be raised.
+        fence(Ordering::SeqCst);
+        if let Some(pin) = self.in_flight(target) {
             self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
-        } else {
-            early.push_back(Early { unique, target });
+            return Found::Pinned(pin);
         }
-        found
+        let displaced = if early.len() < KEPT { None } else { early.pop_front() };
+        if displaced.is_some() {
+            self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
+        }
+        early.push_back(Early { unique, target });
+        Found::Kept { displaced }
     }
 
     fn in_flight(&self, unique: u64) -> Option<Pin> {
-        inflight::each().filter(|slot| slot.unique() == unique && slot.session() == self.address()).find_map(|slot| {
-            let pin = slot.pin(slot.token()?)?;
+        let is_meant = |slot: &Slot| slot.unique() == unique && slot.session() == self.address();
+        inflight::each().find_map(|slot| {
+            // First whether a request lives there: only then is the rest of what it arrived with sure to be seen.
+            let token = slot.token()?;
+            let pin = is_meant(slot).then(|| slot.pin(token))??;
             // The slot may have changed hands before it was pinned.
-            (slot.unique() == unique && slot.session() == self.address()).then_some(pin)
+            is_meant(slot).then_some(pin)
         })
     }
 
@@ -79,7 +105,7 @@ impl Session {
         self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
         drop(early);
         if mine.is_none() {
-            let _ = self.send(channel, met.unique, -(Errno::EAGAIN as i32), &[]);
+            self.send_back(channel, met);
         } else if let Some(pin) = inflight::find(token).and_then(|slot| slot.pin(token)) {
             pin.mark_interrupted();
         }
