@@ -755,8 +755,8 @@ void fuse_req_secctx_reset(fuse_req_t req);
  *
  * `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
  * `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
- * Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. May be called on any
- * thread. Since libfuse 3.0.
+ * Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. 0 after a log line when a
+ * pointer is NULL that must not be. May be called on any thread. Since libfuse 3.0.
  *
  * The caller owes:
  * `buf` is null or points to `bufsize` writable bytes; `name` and `stbuf` point to what they say.
