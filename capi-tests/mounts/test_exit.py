@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from harness import mounts, wait_until
@@ -68,3 +69,13 @@ def test_auto_unmount(library, guard, example, number, background):
     daemon.signal(number)
     daemon.wait()
     wait_until(lambda: mounts(guard.mountpoint) == [], "unmount by auto_unmount")
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_program_that_handles_every_signal(library, guard, compiled, loop):
+    """No signal is free then to wake the loop's threads with; the loop runs and ends all the same."""
+    program = compiled(library, Path(__file__).with_name("all_signals.c"))
+    daemon = guard.start(library, [program, *LOOPS[loop], guard.mountpoint]).wait_mounted()
+    guard.child(os.stat, guard.mountpoint)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == signal.SIGTERM, daemon.output()

@@ -1,8 +1,8 @@
 //! Wakes threads that block in a receive.
 //!
-//! A blocked read(2) of /dev/fuse ends for a request, an abort or a signal, so a signal it is: a real-time one whose
-//! disposition nobody has changed, with a handler that does nothing, sent to the one thread that is meant. It is
-//! never sent to a thread that is not in a receive.
+//! A blocked read(2) of /dev/fuse ends for a request, an abort or a signal, so a signal it is: a real-time one that
+//! nobody else uses, with a handler that does nothing, sent to the one thread that is meant. It is never sent to a
+//! thread that is not in a receive.
 
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid, gettid};
@@ -63,9 +63,7 @@ fn signal() -> Result<i32, Errno> {
     if known != 0 && handler(known)? == do_nothing as *const () as usize {
         return Ok(known);
     }
-    // From the top: programs that use real-time signals count from the bottom.
-    let free = (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev().find(|s| handler(*s) == Ok(libc::SIG_DFL));
-    let free = free.ok_or(Errno::EBUSY)?;
+    let free = choose()?;
     // SAFETY: the action is fully initialised; the handler does nothing and is async-signal-safe.
     unsafe {
         let mut action: libc::sigaction = core::mem::zeroed();
@@ -75,6 +73,20 @@ fn signal() -> Result<i32, Errno> {
     }
     SIGNAL.store(free, Ordering::Relaxed);
     Ok(free)
+}
+
+/// A real-time signal that nobody uses. Runtimes that handle every signal there is (Go's does) leave none; then the
+/// last one is taken from them, as a session that cannot be ended would be worse.
+fn choose() -> Result<i32, Errno> {
+    // From the top: programs that use real-time signals count from the bottom.
+    let all = || (libc::SIGRTMIN()..=libc::SIGRTMAX()).rev();
+    let unused = |disposition| all().find(|signal| handler(*signal) == Ok(disposition));
+    if let Some(signal) = unused(libc::SIG_DFL).or_else(|| unused(libc::SIG_IGN)) {
+        return Ok(signal);
+    }
+    let last = all().next().ok_or(Errno::EBUSY)?;
+    log::warn!("every real-time signal has a handler: that of {last} is replaced, to wake threads when a session ends");
+    Ok(last)
 }
 
 /// The present disposition of a signal.
