@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The headers, each after those that it includes, with the names of its source files: for each stem
 /// `src/abi/c/<stem>.rs`, `src/abi/c/<stem>/`, `src/capi/<stem>.rs` and `src/capi/<stem>/`. A new header needs a line
 /// here and a template in `include/templates/`.
-pub const HEADERS: [(&str, &[&str]); 7] = [
+pub const HEADERS: [(&str, &[&str]); 8] = [
     ("libfuse_config.h", &["config"]),
     ("fuse_opt.h", &["opt"]),
     ("fuse_log.h", &["log"]),
@@ -16,6 +16,7 @@ pub const HEADERS: [(&str, &[&str]); 7] = [
     ("fuse_lowlevel.h", &["lowlevel", "cmdline"]),
     ("cuse_lowlevel.h", &["cuse"]),
     ("fuse_service.h", &["service"]),
+    ("fuse_daemonize.h", &["daemonize"]),
 ];
 
 /// A `symver!` line: a symbol of the libraries.

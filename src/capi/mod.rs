@@ -34,6 +34,8 @@ macro_rules! symver {
 pub mod cmdline;
 pub mod common;
 pub mod cuse;
+#[cfg(not(soname = "3"))]
+pub mod daemonize;
 pub mod log;
 pub mod lowlevel;
 pub mod opt;

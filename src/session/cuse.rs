@@ -3,7 +3,7 @@
 //! There is nothing to negotiate but sizes: the reply tells the kernel which device to make.
 
 use super::edition::EDITION;
-use super::{Kind, Session, Stage, init};
+use super::{Kind, Session, Stage, init, start};
 use crate::abi::wire::{CuseInitIn, CuseInitOut, KERNEL_VERSION, MIN_MINOR_VERSION};
 use crate::transport::Channel;
 use core::ffi::CStr;
@@ -67,7 +67,9 @@ impl Session {
         }
         // Before the reply: requests may arrive at once, on other threads.
         self.stage.store(Stage::SERVING, Ordering::SeqCst);
-        let _ = self.send(channel, unique, 0, &[IoSlice::new(out.as_bytes()), IoSlice::new(&device.info)]);
+        if self.send(channel, unique, 0, &[IoSlice::new(out.as_bytes()), IoSlice::new(&device.info)]).is_ok() {
+            start::answered();
+        }
         self.handler.init_done();
     }
 

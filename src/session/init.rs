@@ -2,7 +2,7 @@
 
 use super::edition::{EDITION, Edition};
 use super::handler::Provides;
-use super::{Session, Stage, capabilities, wants};
+use super::{Session, Stage, capabilities, start, wants};
 use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
@@ -64,7 +64,10 @@ impl Session {
                 self.stage.store(if agreed { Stage::SERVING } else { Stage::NEW }, Ordering::SeqCst);
                 let size = if agreed && arg.minor < 23 { COMPAT_22_INIT_OUT } else { size_of::<InitOut>() };
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
-                let _ = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
+                let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
+                if agreed && sent.is_ok() {
+                    start::answered();
+                }
             }
             Err(errno) => {
                 self.stage.store(Stage::NEW, Ordering::SeqCst);

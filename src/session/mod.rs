@@ -16,6 +16,7 @@ mod notify;
 mod pool;
 mod process;
 mod single;
+pub mod start;
 mod teardown;
 pub mod wants;
 
@@ -172,7 +173,9 @@ impl Session {
 
     /// Connects the session. Only the first channel is taken; a second is EBUSY.
     pub fn connect(&self, channel: Channel) -> Result<(), Errno> {
-        self.channel.set(channel).map_err(|_| Errno::EBUSY)
+        self.channel.set(channel).map_err(|_| Errno::EBUSY)?;
+        start::connected();
+        Ok(())
     }
 
     /// The session's channel, once it is connected.

@@ -10,6 +10,7 @@
 pub mod common;
 pub mod config;
 pub mod cuse;
+pub mod daemonize;
 pub mod log;
 pub mod lowlevel;
 pub mod opt;

@@ -15,7 +15,8 @@ use std::os::fd::OwnedFd;
 /// that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
 /// not survive: call it before fuse_session_loop() and before starting any.
 ///
-/// Returns 0 in the process that goes on, or -1 with errno after a log line. Since libfuse 3.0.
+/// Returns 0 in the process that goes on, or -1 with errno after a log line: EALREADY where in so.4
+/// fuse_daemonize_early_start() has put the process into the background. Since libfuse 3.0.
 ///
 /// # Safety
 /// The process has no other thread, or none whose work the child would miss, such as a held lock.
@@ -32,6 +33,11 @@ symver!(fuse_daemonize, "FUSE_3.0");
 /// As fuse_daemonize().
 pub unsafe fn daemonize(foreground: bool) -> Result<(), Errno> {
     log::install();
+    #[cfg(not(soname = "3"))]
+    if crate::session::start::was_expected() {
+        ::log::error!("fuse_daemonize: the process is a daemon already, by fuse_daemonize_early_start()");
+        return Err(Errno::EALREADY);
+    }
     if foreground {
         enter_root();
         return Ok(());
@@ -39,7 +45,7 @@ pub unsafe fn daemonize(foreground: bool) -> Result<(), Errno> {
     // SAFETY: by contract.
     let ready = unsafe { background() }?;
     enter_root();
-    detach_streams();
+    detach(&Stream::ALL);
     // The parent may be gone; then nobody waits for this.
     let _ = write(&ready, &[1]);
     Ok(())
@@ -79,13 +85,31 @@ fn wait_for_byte(fd: &OwnedFd) -> bool {
     }
 }
 
-fn enter_root() {
+/// Changes to the root directory.
+pub fn enter_root() {
     if let Err(errno) = chdir("/") {
         ::log::warn!("cannot change to the root directory: {}", errno.desc());
     }
 }
 
-fn detach_streams() {
+/// A standard stream.
+#[derive(Clone, Copy, Debug)]
+pub enum Stream {
+    /// Standard input.
+    Input,
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Error,
+}
+
+impl Stream {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Input, Self::Output, Self::Error];
+}
+
+/// Makes standard streams `/dev/null`.
+pub fn detach(streams: &[Stream]) {
     let null = open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty());
     let null = match null.and_then(above_streams) {
         Ok(null) => null,
@@ -93,8 +117,13 @@ fn detach_streams() {
             return ::log::warn!("cannot detach from the terminal: /dev/null: {}", errno.desc());
         }
     };
-    for result in [dup2_stdin(&null), dup2_stdout(&null), dup2_stderr(&null)] {
-        if let Err(errno) = result {
+    for stream in streams {
+        let done = match stream {
+            Stream::Input => dup2_stdin(&null),
+            Stream::Output => dup2_stdout(&null),
+            Stream::Error => dup2_stderr(&null),
+        };
+        if let Err(errno) = done {
             ::log::warn!("cannot detach from the terminal: {}", errno.desc());
         }
     }
@@ -102,7 +131,7 @@ fn detach_streams() {
 
 /// The same file with a number above 2: where the program has closed a standard stream, a new fd takes its place, and
 /// would be replaced when the streams are.
-fn above_streams(fd: OwnedFd) -> nix::Result<OwnedFd> {
+pub fn above_streams(fd: OwnedFd) -> nix::Result<OwnedFd> {
     // try_clone() picks no number below 3.
     fd.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EBADF)))
 }
