@@ -551,7 +551,8 @@ void fuse_apply_conn_info_opts(const struct fuse_conn_info_opts *opts, struct fu
  * that called ends with status 0 as soon as that is so; what it registered with atexit(3) does not run. Threads do
  * not survive: call it before fuse_session_loop() and before starting any.
  *
- * Returns 0 in the process that goes on, or -1 with errno after a log line. Since libfuse 3.0.
+ * Returns 0 in the process that goes on, or -1 with errno after a log line: EALREADY where in so.4
+ * fuse_daemonize_early_start() has put the process into the background. Since libfuse 3.0.
  *
  * The caller owes:
  * The process has no other thread, or none whose work the child would miss, such as a held lock.
