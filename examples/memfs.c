@@ -21,6 +21,7 @@
 #include "memfs_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <fuse_lowlevel.h>
 #include <limits.h>
 #include <stdio.h>
@@ -322,9 +323,21 @@ static void mem_statfs(fuse_req_t req, fuse_ino_t inode)
 
 static void mem_open(fuse_req_t req, fuse_ino_t inode, struct fuse_file_info *info)
 {
-	(void)inode; /* nothing to do for O_TRUNC: it comes as a setattr of its own */
+	int error = 0;
+
+	/* O_TRUNC comes with the open (FUSE_CAP_ATOMIC_O_TRUNC is on by default): no setattr follows */
+	if (info->flags & O_TRUNC) {
+		struct stat empty = { .st_size = 0 };
+
+		lock();
+		error = set_attributes(node_of(inode), &empty, FUSE_SET_ATTR_SIZE);
+		unlock();
+	}
 	info->keep_cache = 1;
-	fuse_reply_open(req, info);
+	if (error)
+		fuse_reply_err(req, error);
+	else
+		fuse_reply_open(req, info);
 }
 
 static void mem_read(fuse_req_t req, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *info)
