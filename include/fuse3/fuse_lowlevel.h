@@ -94,7 +94,11 @@ struct fuse_forget_data {
 struct fuse_custom_io {
     /** Sends one whole message. Required. */
     ssize_t (*writev)(int fd, struct iovec *iov, int count, void *userdata);
-    /** Receives one whole message; 0 ends the session. Required. */
+    /**
+     * Receives one whole message. Returns its size in bytes, or -1 with errno; ENODEV ends the session, and fewer bytes
+     * than a request's head are EIO. It must return when a signal interrupts it, with EINTR: that is how a blocked
+     * thread learns of fuse_session_exit(). Required.
+     */
     ssize_t (*read)(int fd, void *buf, size_t buf_len, void *userdata);
     /** Receives a message into a pipe. May be NULL: then messages are read into memory. */
     ssize_t (*splice_receive)(int fdin,

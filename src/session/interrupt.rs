@@ -3,6 +3,7 @@
 use super::inflight::{self, Pin, Slot, Token};
 use super::{Channel, Session};
 use crate::abi::c::common::CONN_NO_INTERRUPT;
+use crate::abi::opcode::Opcode;
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -19,6 +20,8 @@ struct Early {
     unique: u64,
     /// The unique of the request that it means.
     target: u64,
+    /// Address of the channel that it was read from: the kernel looks for the request in that channel's queue only.
+    channel: usize,
 }
 
 /// Interrupts without their request.
@@ -27,6 +30,10 @@ pub struct Interrupts {
     early: Mutex<VecDeque<Early>>,
     /// How many there are, and one more while one is searching: what a request looks at, without the lock.
     count: AtomicUsize,
+}
+
+fn address(channel: &Channel) -> usize {
+    core::ptr::from_ref(channel).addr()
 }
 
 /// What became of an interrupt.
@@ -44,7 +51,7 @@ impl Session {
             let _ = self.send(channel, unique, -(Errno::ENOSYS as i32), &[]);
             return;
         }
-        match self.find_or_keep(unique, target) {
+        match self.find_or_keep(Early { unique, target, channel: address(channel) }) {
             Found::Pinned(pin) => pin.interrupt(),
             Found::Kept { displaced: Some(early) } => self.send_back(channel, early),
             Found::Kept { displaced: None } => {}
@@ -60,12 +67,12 @@ impl Session {
     ///
     /// The count is raised before the search and requests look at it after they became findable, so one of the two
     /// sees the other; the lock is held meanwhile, so a request that looks waits for the outcome.
-    fn find_or_keep(&self, unique: u64, target: u64) -> Found {
+    fn find_or_keep(&self, interrupt: Early) -> Found {
         let mut early = self.interrupts.early.lock();
         self.interrupts.count.fetch_add(1, Ordering::SeqCst);
         // The search reads with weaker orderings, and must not begin before the count is seen to be raised.
         fence(Ordering::SeqCst);
-        if let Some(pin) = self.in_flight(target) {
+        if let Some(pin) = self.in_flight(interrupt.target) {
             self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
             return Found::Pinned(pin);
         }
@@ -73,12 +80,14 @@ impl Session {
         if displaced.is_some() {
             self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
         }
-        early.push_back(Early { unique, target });
+        early.push_back(interrupt);
         Found::Kept { displaced }
     }
 
     fn in_flight(&self, unique: u64) -> Option<Pin> {
-        let is_meant = |slot: &Slot| slot.unique() == unique && slot.session() == self.address();
+        // The unique of a retrieve's data is a number of our own, which says nothing.
+        let is_request = |slot: &Slot| slot.opcode() != Opcode::NotifyReply as u32;
+        let is_meant = |slot: &Slot| slot.unique() == unique && slot.session() == self.address() && is_request(slot);
         inflight::each().find_map(|slot| {
             // First whether a request lives there: only then is the rest of what it arrived with sure to be seen.
             let token = slot.token()?;
@@ -88,8 +97,8 @@ impl Session {
         })
     }
 
-    /// A request arrived: an interrupt may be there already. One that is not for it goes back to the kernel, which
-    /// sends it again if it still has the request.
+    /// A request arrived: an interrupt may be there already. One that is not for it, but came through the same channel,
+    /// goes back to the kernel, which sends it again if it still has the request.
     #[inline]
     pub(super) fn meet_interrupts(&self, token: Token, unique: u64, channel: &Channel) {
         if self.interrupts.count.load(Ordering::SeqCst) != 0 {
@@ -101,7 +110,8 @@ impl Session {
     fn meet_early(&self, token: Token, unique: u64, channel: &Channel) {
         let mut early = self.interrupts.early.lock();
         let mine = early.iter().position(|e| e.target == unique);
-        let Some(met) = early.remove(mine.unwrap_or(0)) else { return };
+        let met = mine.or_else(|| early.iter().position(|e| e.channel == address(channel)));
+        let Some(met) = met.and_then(|at| early.remove(at)) else { return };
         self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
         drop(early);
         if mine.is_none() {

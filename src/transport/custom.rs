@@ -55,10 +55,15 @@ impl CustomIo {
     }
 }
 
-/// What an I/O function returned: a length, -1 with errno, or another negative number that is an errno itself.
+/// What an I/O function returned: a length, -1 with errno, or another negative number that is an errno itself. A failure
+/// that names no errno is EIO.
 fn length(result: isize) -> Result<usize, Errno> {
-    match result {
-        -1 => Err(Errno::last()),
-        n => usize::try_from(n).map_err(|_| Errno::from_raw(n.unsigned_abs() as i32)),
-    }
+    let failed = match result {
+        -1 => Errno::last(),
+        n => match usize::try_from(n) {
+            Ok(length) => return Ok(length),
+            Err(_) => Errno::from_raw(i32::try_from(n.unsigned_abs()).unwrap_or(0)),
+        },
+    };
+    Err(if failed == Errno::UnknownErrno { Errno::EIO } else { failed })
 }

@@ -73,7 +73,9 @@ pub struct fuse_custom_io {
     /// Sends one whole message. Required.
     pub writev:
         Option<unsafe extern "C" fn(fd: c_int, iov: *mut iovec, count: c_int, userdata: *mut c_void) -> ssize_t>,
-    /// Receives one whole message; 0 ends the session. Required.
+    /// Receives one whole message. Returns its size in bytes, or -1 with errno; ENODEV ends the session, and fewer bytes
+    /// than a request's head are EIO. It must return when a signal interrupts it, with EINTR: that is how a blocked
+    /// thread learns of fuse_session_exit(). Required.
     pub read:
         Option<unsafe extern "C" fn(fd: c_int, buf: *mut c_void, buf_len: usize, userdata: *mut c_void) -> ssize_t>,
     /// Receives a message into a pipe. May be NULL: then messages are read into memory.

@@ -15,11 +15,21 @@ pub unsafe fn receive(se: &Session, buf: *mut fuse_buf) -> Result<usize, Errno> 
         log::error!("fuse_session_receive_buf: null pointer");
         return Err(Errno::EINVAL);
     };
-    // What an earlier call allocated is large enough: the size that is needed only shrinks.
     let size = se.buf_size();
+    #[cfg(not(soname = "3"))]
+    if !se.config().compat_file_info && !buf.mem.is_null() && (1..size).contains(&buf.mem_size) {
+        // From a session that needed less.
+        // SAFETY: the memory is from malloc(3), and nothing in it is needed any more.
+        unsafe { libc::free(buf.mem) };
+        buf.mem = core::ptr::null_mut();
+    }
     if buf.mem.is_null() {
         // SAFETY: calloc either fails or gives `size` zeroed bytes.
         buf.mem = unsafe { libc::calloc(1, size) };
+        #[cfg(not(soname = "3"))]
+        if !se.config().compat_file_info {
+            buf.mem_size = if buf.mem.is_null() { 0 } else { size };
+        }
     }
     if buf.mem.is_null() {
         log::error!("no memory for a buffer of {size} bytes");
