@@ -8,6 +8,10 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+/// How often a receive of the daemon's own is woken again, at intervals of a millisecond.
+const CUSTOM_WAKES: u32 = 20;
 
 /// State of the exit protocol.
 #[derive(Default)]
@@ -52,16 +56,28 @@ impl Session {
             let _ = bell.write(1);
         }
         let receiving = self.exit.receiving.load(Ordering::SeqCst);
-        if receiving == 0 {
-            return;
-        }
-        if let Some(channel) = self.channel.get()
-            && channel.set_nonblocking(true) == Ok(true)
-        {
+        let receiver = Thread::from_number(receiving);
+        let Some(channel) = self.channel.get().filter(|_| receiving != 0) else { return };
+        if channel.set_nonblocking(true) == Ok(true) {
             self.exit.made_nonblocking.store(true, Ordering::SeqCst);
         }
-        let receiver = Thread::from_number(receiving);
-        if !receiver.is_current() {
+        if receiver.is_current() {
+            return;
+        }
+        receiver.wake();
+        if channel.as_device().is_none() {
+            self.wake_again(receiver);
+        }
+    }
+
+    /// The daemon's own receive knows of no non-blocking: a wake-up that came just before it is lost and must be
+    /// repeated, until the loop is seen to have left it. One that does not return for a signal is not waited for.
+    fn wake_again(&self, receiver: Thread) {
+        for _ in 0..CUSTOM_WAKES {
+            std::thread::sleep(Duration::from_millis(1));
+            if self.exit.receiving.load(Ordering::SeqCst) != receiver.number() {
+                break;
+            }
             receiver.wake();
         }
     }
