@@ -658,7 +658,8 @@ int fuse_set_fail_signal_handlers(struct fuse_session *se);
 
 /**
  * Gives the signals of fuse_set_signal_handlers() and, in so.4, fuse_set_fail_signal_handlers() their default
- * dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+ * dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is
+ * a log line. Since libfuse 3.0.
  *
  * The caller owes:
  * `se` is a session.

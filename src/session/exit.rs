@@ -115,11 +115,10 @@ impl Session {
         (!self.exit.asked.load(Ordering::SeqCst)).then_some(guard)
     }
 
-    /// Waits until the exit is asked for, or `milliseconds` passed, or a signal came.
-    pub(super) fn wait_for_exit(&self, milliseconds: Option<u16>) -> Result<(), Errno> {
+    /// Waits until the exit is asked for, or a signal came.
+    pub(super) fn wait_for_exit(&self) -> Result<(), Errno> {
         let bell = self.exit.bell()?;
-        let timeout = milliseconds.map_or(PollTimeout::NONE, PollTimeout::from);
-        match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], timeout) {
+        match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno),
         }

@@ -54,7 +54,7 @@ impl Session {
             pool.start_worker(scope).inspect_err(|_| log::error!("the first worker thread could not be started"))?;
             let mut waited = Ok(());
             while waited.is_ok() && !self.exited() {
-                waited = self.wait_for_exit(None);
+                waited = self.wait_for_exit();
             }
             // Whatever ended the wait: the scope ends only when all workers have left.
             self.exit();

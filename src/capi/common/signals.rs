@@ -114,7 +114,8 @@ pub unsafe extern "C" fn fuse_set_fail_signal_handlers(se: *mut fuse_session) ->
 symver!(fuse_set_fail_signal_handlers, "FUSE_3.17");
 
 /// Gives the signals of fuse_set_signal_handlers() and, in so.4, fuse_set_fail_signal_handlers() their default
-/// dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is a log line. Since libfuse 3.0.
+/// dispositions back, where its handlers are still in place. Call it after the loop. A session that did not set them is
+/// a log line. Since libfuse 3.0.
 ///
 /// # Safety
 /// `se` is a session.

@@ -1,8 +1,8 @@
 //! Requests in buffers that C owns.
 
-use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
+use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf};
 use crate::capi::common::buf::Gathered;
-use crate::session::Session;
+use crate::session::{Session, memory_buffer};
 use nix::errno::Errno;
 
 /// Receives one request into `buf`, whose memory is allocated if there is none.
@@ -60,7 +60,10 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
         // SAFETY: the caller vouches for `size` bytes.
         return se.process(channel, unsafe { core::slice::from_raw_parts(buf.mem.cast(), buf.size) });
     }
-    let mut one = fuse_bufvec { count: 1, idx: 0, off: 0, buf: [*buf] };
+    // Member by member: the struct of a program built before 3.17 is shorter than ours.
+    let mut one = memory_buffer(&[]);
+    let [piped] = &mut one.buf;
+    (piped.size, piped.flags, piped.mem, piped.fd, piped.pos) = (buf.size, buf.flags, buf.mem, buf.fd, buf.pos);
     // SAFETY: the caller vouches for the buffer.
     match unsafe { Gathered::new(&mut one, 0) } {
         Ok(message) => message.slices().iter().for_each(|message| se.process(channel, message)),
