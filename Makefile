@@ -1,4 +1,7 @@
-.PHONY: build setup test demo bench headers clean
+target ?= $(or $(CARGO_TARGET_DIR),target)
+SOAK_SECONDS ?= 1800
+
+.PHONY: build setup test demo bench plots soak headers clean
 
 build:
 	cargo build --release
@@ -16,6 +19,15 @@ demo:
 # Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Instructions need valgrind.
 bench: build setup
 	benches/run.py
+
+# What plots are drawn with.
+plots: setup
+	$(target)/venv/bin/pip install --quiet --disable-pip-version-check --requirement benches/requirements.txt
+
+# Half an hour, or SOAK_SECONDS, of mixed load from 16 processes; draws what the daemon took of memory, fds and threads.
+soak: build plots
+	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_REPORT=$(target)/soak.csv $(target)/venv/bin/pytest -s capi-tests/soak
+	$(target)/venv/bin/python capi-tests/soak/plot.py $(target)/soak.csv docs/soak.svg
 
 # After a change of the C surface: include/, pkgconfig/, the layout tables, docs/compatibility.md.
 headers:
