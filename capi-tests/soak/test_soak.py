@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from .loads import LOADS, work
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "100"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
 # A load ends its round first, with the machine full.
 GRACE = 120
 
@@ -50,6 +50,15 @@ def check_flat(samples):
         early = statistics.median(row[column] for row in samples[quarter : 2 * quarter])
         late = statistics.median(row[column] for row in samples[-quarter:])
         assert late <= early * factor + room, f"{what} grew from {early} to {late}"
+
+
+def test_growth_is_seen():
+    flat = [(second, 5000, 10, 4) for second in range(40)]
+    check_flat(flat)
+    for column in (1, 2, 3):
+        grown = [row[:column] + (row[column] * (1 + second),) + row[column + 1 :] for second, row in enumerate(flat)]
+        with pytest.raises(AssertionError, match="grew"):
+            check_flat(grown)
 
 
 @pytest.mark.timeout(SECONDS + 2 * GRACE)
