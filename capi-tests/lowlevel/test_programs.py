@@ -25,3 +25,12 @@ def test_program(name, libs, compiled):
     assert done.returncode == 0
     assert re.search(r"^[1-9]\d* checks, 0 failed$", done.stdout, re.M)
     assert f"# library {library.file()}" in done.stdout
+
+
+def test_portable(library, compiled):
+    """One source with all libraries: their headers decide at compile time, dlsym where those are libfuse's."""
+    program = compiled(library, HERE / "portable.c", *SHARED[1:], flags=FLAGS)
+    done = subprocess.run([program], env=library.env(), capture_output=True, text=True, timeout=60)
+    said = [line for line in done.stdout.splitlines() if not line.startswith("#")]
+    header = "fusewire's header" if library.headers else "libfuse's header"
+    assert (done.returncode, said) == (0, [header, "present" if library.libdir else "absent"])

@@ -97,12 +97,7 @@ pub fn generate(root: &Path, surface: &Surface) -> Result<Output> {
     table(&mut out, &now);
     out.push_str("\n## Later: the path-based API of fuse.h\n\n");
     table(&mut out, &later);
-    out.push_str("\n## Our own: passthrough, recovery and the rest of FUSEWIRE_1.0\n\n");
-    if own.is_empty() {
-        out.push_str("None yet.\n");
-    } else {
-        table(&mut out, &own);
-    }
+    own_table(&mut out, &own, surface);
     Ok(Output::new("docs/compatibility.md", out))
 }
 
@@ -159,6 +154,30 @@ fn summary(out: &mut String, rows: &Rows) {
         let tested = all.iter().filter(|row| row.written && !row.tests.is_empty()).count();
         let count = all.len();
         let _ = writeln!(out, "| libfuse3.{name} | {count} | {written} | {tested} |");
+    }
+}
+
+/// What libfuse does not have. The last column is for those who read no headers.
+fn own_table(out: &mut String, rows: &[(&(String, String), &Row)], surface: &Surface) {
+    out.push_str(
+        "\n## Our own\n\n\
+         What the kernel has and libfuse has no function for. A program uses it under `#ifdef FUSEWIRE_VERSION`, and\n\
+         then needs this library. One that is to run on either, or is compiled with libfuse's own headers, looks it up\n\
+         with dlsym(3). The headers have the whole documentation.\n\n",
+    );
+    let start = out.len();
+    table(out, rows);
+    let wider: Vec<String> =
+        out.split_off(start).lines().map(|line| format!("{line}{}", last_cell(line, surface))).collect();
+    out.push_str(&(wider.join("\n") + "\n"));
+}
+
+fn last_cell(line: &str, surface: &Surface) -> String {
+    let name = line.split_whitespace().nth(1).unwrap_or_default();
+    match name {
+        "symbol" => " what it is |".to_string(),
+        "---" => " --- |".to_string(),
+        _ => format!(" {} |", surface.summaries.get(name).map_or("", String::as_str)),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Surface {
     pub exports: Vec<Export>,
     /// Types and constants by name.
     pub declared: BTreeMap<String, Declared>,
+    /// What each exported function does: the first sentence of its documentation.
+    pub summaries: BTreeMap<String, String>,
     /// Plain integer constants by name, for the versions.
     pub numbers: BTreeMap<String, i64>,
 }
@@ -84,6 +86,7 @@ impl Surface {
 
     fn scan(&mut self, text: &str, header: usize) -> Result<()> {
         self.exports.extend(exports(text, header)?);
+        self.summaries.extend(summaries(text));
         for line in text.lines() {
             let Some(rest) = line.trim_start().strip_prefix("pub ") else {
                 continue;
@@ -134,6 +137,25 @@ fn integer(value: &str) -> Option<i64> {
     value.strip_prefix("0x").map_or_else(|| value.parse().ok(), |hex| i64::from_str_radix(hex, 16).ok())
 }
 
+/// The functions of a source file that C may call, each with the first sentence of its documentation.
+fn summaries(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut doc = String::new();
+    for line in text.lines() {
+        if let Some(part) = line.strip_prefix("///") {
+            doc.push_str(part);
+        } else if let Some((_, rest)) = line.split_once("extern \"C\" fn ") {
+            let name = rest.split('(').next().unwrap_or(rest);
+            let doc = std::mem::take(&mut doc);
+            let sentence = doc.split_once(". ").map_or(doc.as_str(), |(first, _)| first);
+            found.insert(name.to_string(), sentence.trim().trim_end_matches('.').to_string() + ".");
+        } else if !line.starts_with("#[") {
+            doc.clear();
+        }
+    }
+    found
+}
+
 /// The `symver!` lines of a source file: `symver!(name, "V")`, `symver!(function as name @ "V")` or `@@`.
 fn exports(text: &str, header: usize) -> Result<Vec<Export>> {
     let mut found = Vec::new();
@@ -166,6 +188,14 @@ fn export(inside: &str, header: usize) -> Option<Export> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_sentences() {
+        let text = "/// Not this.\nfn no() {}\n\n/// What it\n/// does. And more.\n#[x]\npub extern \"C\" fn a(b: c) {}\n/// Short.\npub extern \"C\" fn d() {}\n";
+        let found: Vec<_> = summaries(text).into_iter().collect();
+        let row = |name: &str, does: &str| (name.to_string(), does.to_string());
+        assert_eq!(found, [row("a", "What it does."), row("d", "Short.")]);
+    }
 
     #[test]
     fn forms_of_symver() {

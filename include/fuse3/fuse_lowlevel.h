@@ -170,6 +170,28 @@ enum fuse_notify_entry_flags {
     FUSE_LL_EXPIRE_ONLY = (1 << 0)
 };
 
+/**
+ * In fuse_req_flags(): the caller has no CAP_FSETID, so set-user-id, security.capability and, where the group may
+ * execute the file, set-group-id are to be cleared: in write, in open and create with O_TRUNC, in setattr of a size.
+ * With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
+ */
+#define FUSE_REQ_KILL_SUIDGID (1u << 0)
+
+/** In fuse_req_flags(): `fi->lock_owner` of a read or write is that of a lock; without it, it means nothing. */
+#define FUSE_REQ_LOCK_OWNER (1u << 1)
+
+/**
+ * In fuse_req_flags(): a setxattr of system.posix_acl_access whose caller is neither in the file's group nor has
+ * CAP_FSETID, so set-group-id is to be cleared. With FUSE_CAP_SETXATTR_EXT in force (Linux 5.13).
+ */
+#define FUSE_REQ_ACL_KILL_SGID (1u << 2)
+
+/**
+ * In fuse_req_flags(): the request was delivered before, to this process or to one that served the connection earlier,
+ * and may have been carried out already (Linux 6.9).
+ */
+#define FUSE_REQ_RESEND (1u << 3)
+
 /** In to_set of setattr: permission bits (`st_mode`). */
 #define FUSE_SET_ATTR_MODE (1 << 0)
 
@@ -776,7 +798,8 @@ size_t fuse_add_direntry(fuse_req_t req,
  * Adds a record to the buffer of a readdirplus reply. Each record but those of "." and ".." raises the lookup count
  * of its inode once the reply is sent, unless `e->ino` is 0.
  *
- * Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Since libfuse 3.0.
+ * Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Of `req`, what
+ * fuse_req_set_attr_flags() set is used. Since libfuse 3.0.
  *
  * The caller owes:
  * `buf` is null or points to `bufsize` writable bytes; `name` and `e` point to what they say.
@@ -921,6 +944,67 @@ int fuse_lowlevel_notify_increment_epoch(struct fuse_session *se);
  * `se` is NULL or a session; `nodeids` is NULL or has `count` elements.
  */
 int fuse_lowlevel_notify_prune(struct fuse_session *se, fuse_ino_t *nodeids, uint32_t count);
+
+/**
+ * The kernel's number of the request, for logs and journals. No other request that waits on the connection has it; one
+ * that is delivered once more (FUSE_REQ_RESEND) has the number it had before.
+ *
+ * Returns 0, after a log line, when the request is not in flight. May be called on any thread until the reply. Since
+ * fusewire 1.0.
+ */
+uint64_t fuse_req_unique(fuse_req_t req);
+
+/**
+ * What the kernel says of the request that no argument of a callback carries. Any of FUSE_REQ_KILL_SUIDGID,
+ * FUSE_REQ_LOCK_OWNER, FUSE_REQ_ACL_KILL_SGID and FUSE_REQ_RESEND.
+ *
+ * Returns 0, after a log line, when the request is not in flight. May be called on any thread until the reply. Since
+ * fusewire 1.0; each flag says which kernel it needs.
+ */
+uint32_t fuse_req_flags(fuse_req_t req);
+
+/**
+ * The caller's supplementary groups that a request brings for what it makes. With FUSE_CREATE_SUPP_GROUP in force (see
+ * fuse_conn_want_init_flags()) that is the group of the parent directory, where the caller is in it, so that a daemon
+ * that makes the file as the caller may give it that group (set-group-id directories). Unlike fuse_req_getgroups() it
+ * reads no /proc and is right in every pid namespace.
+ *
+ * - `list`: room for `size` groups; may be NULL where `size` is 0.
+ *
+ * Returns how many there are, of which no more than `size` were stored; -ENOENT when the request brings no such list;
+ * -EIO after a log line when the kernel sent nonsense; -EINVAL after a log line when the request is not in flight. May
+ * be called on any thread until the reply. Since fusewire 1.0, Linux 6.4.
+ *
+ * The caller owes:
+ * `list` has room for `size` elements, or is NULL.
+ */
+int fuse_req_supp_groups(fuse_req_t req, int size, gid_t *list);
+
+/**
+ * Adds open flags to the request's reply that struct fuse_file_info has no member for.
+ *
+ * - `flags`: FOPEN flags of `<linux/fuse.h>`, such as FOPEN_STREAM. They are or-ed to what fuse_reply_open() or
+ *   fuse_reply_create() makes of its struct; a later call replaces them. What this library does not know is passed on:
+ *   kernels ignore flags that they do not know either. FOPEN_PASSTHROUGH is refused, since it goes with `backing_id`.
+ *
+ * In open, opendir, create and tmpfile. Returns 0, or -EINVAL after a log line: another request, one that is not in
+ * flight, FOPEN_PASSTHROUGH. May be called on any thread, before the reply. Since fusewire 1.0.
+ */
+int fuse_req_set_open_flags(fuse_req_t req, uint32_t flags);
+
+/**
+ * Sets flags of the attributes in the request's reply that struct stat has no member for.
+ *
+ * - `flags`: FUSE_ATTR flags of `<linux/fuse.h>`: FUSE_ATTR_SUBMOUNT (the directory is the root of another file
+ *   system, for which the kernel makes a mount of its own) and FUSE_ATTR_DAX. They count where FUSE_SUBMOUNTS or
+ *   FUSE_HAS_INODE_DAX is in force, see fuse_conn_want_init_flags(). A later call replaces them.
+ *
+ * In lookup, getattr, setattr, mknod, mkdir, symlink, link, create and tmpfile. In readdirplus they are those of each
+ * entry that fuse_add_direntry_plus() adds with this request until they are set anew. Returns 0, or -EINVAL after a log
+ * line: another request, or one that is not in flight. May be called on any thread, before the reply. Since fusewire
+ * 1.0.
+ */
+int fuse_req_set_attr_flags(fuse_req_t req, uint32_t flags);
 
 /**
  * Registers an open file as one that the kernel may read and write by itself. For open and create: the id goes into

@@ -13,13 +13,11 @@
 #define FUSE_HOTFIX_VERSION 0
 
 /**
- * Present when the library is fusewire, absent with libfuse: test it before using an extension. The number is
- * fusewire's own version, `major << 16 | minor << 8 | patch`.
- *
- * Extensions carry the symbol version FUSEWIRE_1.0. A portable program writes
- * `#if defined(FUSEWIRE_VERSION) && FUSEWIRE_VERSION >= 0x000100` around each use of one.
+ * Present when the library is fusewire, absent with libfuse: a portable program writes `#ifdef FUSEWIRE_VERSION` around
+ * each use of what says "since fusewire". The number is that of FUSE_MAKE_VERSION(1, 0) and so on, for the last release
+ * that brought something; the functions have the symbol version FUSEWIRE_1.0 and so on.
  */
-#define FUSEWIRE_VERSION (1 << 8)
+#define FUSEWIRE_VERSION 100
 
 /** Present when the library gives its symbols versions, as this one always does. */
 #define LIBFUSE_BUILT_WITH_VERSIONED_SYMBOLS 1

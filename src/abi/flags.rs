@@ -121,6 +121,8 @@ bitflags! {
 pub const GETATTR_FH: u32 = 1 << 0;
 /// SETATTR carries a file handle.
 pub const FATTR_FH: u32 = 1 << 6;
+/// SETATTR must clear set-uid and set-gid.
+pub const FATTR_KILL_SUIDGID: u32 = 1 << 11;
 /// SETATTR carries a lock owner.
 pub const FATTR_LOCKOWNER: u32 = 1 << 9;
 /// The lock is a BSD lock.
@@ -137,6 +139,8 @@ pub const WRITE_LOCKOWNER: u32 = 1 << 1;
 pub const WRITE_KILL_SUIDGID: u32 = 1 << 2;
 /// The read carries a lock owner.
 pub const READ_LOCKOWNER: u32 = 1 << 1;
+/// SETXATTR of an access ACL must clear set-gid.
+pub const SETXATTR_ACL_KILL_SGID: u32 = 1 << 0;
 /// fsync of the data only.
 pub const FSYNC_FDATASYNC: u32 = 1 << 0;
 /// The ioctl is not restricted: the reply may ask for a retry with other areas.

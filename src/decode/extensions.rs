@@ -5,7 +5,7 @@
 //! the value's size, a name with its NUL, and the value; the next again at a multiple of 8.
 
 use super::cursor::{Cursor, Malformed};
-use crate::abi::wire::{ExtHeader, MAX_NR_SECCTX, Secctx, SecctxHeader};
+use crate::abi::wire::{EXT_GROUPS, ExtHeader, MAX_NR_SECCTX, Secctx, SecctxHeader};
 use core::ffi::CStr;
 use zerocopy::FromBytes;
 
@@ -21,21 +21,42 @@ pub struct SecurityContexts<'a> {
     pub area: &'a [u8],
 }
 
-/// Finds the security contexts among the extensions of a request. What cannot be an extension ends the search, with a
-/// log line.
-pub fn security_contexts(mut extensions: &[u8]) -> Option<SecurityContexts<'_>> {
-    loop {
-        let (head, _) = ExtHeader::read_from_prefix(extensions).ok()?;
+/// The extensions of a request that mean something, the first of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extensions<'a> {
+    /// Security contexts.
+    pub contexts: Option<SecurityContexts<'a>>,
+    /// Supplementary groups, not read yet.
+    pub groups: Option<&'a [u8]>,
+}
+
+/// Finds them in the area behind the arguments. What cannot be an extension ends the search, with a log line.
+pub fn extensions(mut area: &[u8]) -> Extensions<'_> {
+    let mut found = Extensions::default();
+    while let Ok((head, _)) = ExtHeader::read_from_prefix(area) {
         let size = head.size as usize;
-        let Some(body) = extensions.get(size_of::<ExtHeader>()..size) else {
-            log::error!("an extension of {size} bytes is not within the {} bytes of the request", extensions.len());
-            return None;
+        let Some(body) = area.get(size_of::<ExtHeader>()..size) else {
+            log::error!("an extension of {size} bytes is not within the {} bytes of the request", area.len());
+            break;
         };
-        if (1..=MAX_NR_SECCTX).contains(&head.typ) {
-            return Some(SecurityContexts { count: head.typ, area: body });
+        match head.typ {
+            count @ 1..=MAX_NR_SECCTX => {
+                found.contexts.get_or_insert(SecurityContexts { count, area: body });
+            }
+            EXT_GROUPS => _ = found.groups.get_or_insert(body),
+            _ => {}
         }
-        extensions = extensions.get(size.checked_next_multiple_of(8)?..)?;
+        area = size.checked_next_multiple_of(8).and_then(|next| area.get(next..)).unwrap_or_default();
     }
+    found
+}
+
+/// Reads supplementary groups: how many, then each.
+pub fn supplementary_groups(body: &[u8]) -> Result<impl Iterator<Item = u32> + '_, Malformed> {
+    let mut cursor = Cursor::new(body);
+    let count = cursor.fixed::<u32>()? as usize;
+    let groups = cursor.bytes(count.checked_mul(size_of::<u32>()).ok_or(Malformed)?)?;
+    Ok(groups.chunks_exact(size_of::<u32>()).filter_map(|group| u32::read_from_bytes(group).ok()))
 }
 
 const _: () = assert!(size_of::<SecctxHeader>() == size_of::<ExtHeader>() && size_of::<Secctx>() == 8);
@@ -58,7 +79,10 @@ pub fn security_context(area: &[u8], at: usize) -> Result<(SecurityContext<'_>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::abi::wire::EXT_GROUPS;
+
+    fn security_contexts(area: &[u8]) -> Option<SecurityContexts<'_>> {
+        extensions(area).contexts
+    }
 
     fn words(words: &[u32]) -> Vec<u8> {
         words.iter().flat_map(|word| word.to_ne_bytes()).collect()
@@ -112,6 +136,21 @@ mod tests {
         assert_eq!(security_contexts(&good[..7]), None);
         // The last one's padding may be missing.
         assert!(security_contexts(&[extension(40, b""), words(&[9, 1]), b"x".to_vec()].concat()).is_some());
+    }
+
+    #[test]
+    fn groups() {
+        let read = |body: &[u8]| supplementary_groups(body).map(|groups| groups.collect::<Vec<_>>());
+        let list = words(&[2, 1000, 7]);
+        let area = [extension(1, b""), extension(EXT_GROUPS, &list), extension(EXT_GROUPS, b"")].concat();
+        let found = extensions(&area);
+        assert_eq!(found.groups, Some(&list[..]));
+        assert!(found.contexts.is_some());
+        assert_eq!(read(&list), Ok(vec![1000, 7]));
+        assert_eq!(read(&words(&[0])), Ok(vec![]));
+        for malformed in [&list[..11], &list[..3], b"", &words(&[u32::MAX, 1])] {
+            assert_eq!(read(malformed), Err(Malformed), "{malformed:?}");
+        }
     }
 
     #[test]

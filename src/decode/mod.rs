@@ -6,10 +6,13 @@
 
 mod cursor;
 mod extensions;
+mod flags;
 mod operation;
 mod request;
 
 pub use cursor::Malformed;
-pub use extensions::{SecurityContext, SecurityContexts, security_context, security_contexts};
+pub use extensions::{
+    Extensions, SecurityContext, SecurityContexts, extensions, security_context, supplementary_groups,
+};
 pub use operation::{Forgets, Operation, Security};
 pub use request::{Dialect, Fault, Request, header, request};

@@ -189,7 +189,7 @@ unsafe fn batch_forget(ops: &fuse_lowlevel_ops, req: fuse_req_t, entries: Forget
 
 /// open and opendir succeed without a callback, unless the daemon wants the capability that the kernel does without.
 fn opened_without_callback(req: fuse_req_t, kernel_does_without: u64) -> bool {
-    kernel_does_without == 0 && answer(req, encode::open(&fuse_file_info::default()).as_bytes())
+    kernel_does_without == 0 && answer(req, encode::open(&fuse_file_info::default(), 0).as_bytes())
 }
 
 fn default_statfs() -> Kstatfs {

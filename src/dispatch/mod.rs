@@ -14,5 +14,5 @@ mod table;
 
 pub use cuse::CuseTable;
 pub use poll::PollHandle;
-pub use request::{Pending, find, with_session};
+pub use request::{Pending, find, live, with_session};
 pub use table::CTable;

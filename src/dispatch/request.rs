@@ -18,13 +18,19 @@ pub fn to_c(token: Token) -> fuse_req_t {
 /// session is gone, is logged with `function`'s name and gives none.
 #[inline]
 pub fn find(req: fuse_req_t, function: &str) -> Option<(&'static Slot, Token)> {
-    let token = Token::from_raw(req.addr() as u64);
-    let found = token.and_then(|token| Some((inflight::find(token)?, token)));
-    let live = found.filter(|(slot, token)| slot.is_live(*token));
-    if live.is_none() {
+    let found = live(req);
+    if found.is_none() {
         stale(req, function);
     }
-    live
+    found
+}
+
+/// The same without a log line, for where nothing is wrong with a stale handle.
+#[inline]
+pub fn live(req: fuse_req_t) -> Option<(&'static Slot, Token)> {
+    let token = Token::from_raw(req.addr() as u64)?;
+    let slot = inflight::find(token)?;
+    slot.is_live(token).then_some((slot, token))
 }
 
 #[cold]

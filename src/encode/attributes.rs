@@ -13,9 +13,9 @@ pub fn timeout(seconds: f64) -> (u64, u32) {
     if fraction >= 0.999_999_999 { (whole, 999_999_999) } else { (whole, (fraction * 1e9) as u32) }
 }
 
-/// Attributes of an inode.
+/// Attributes of an inode. `flags`: what struct stat has no member for.
 #[inline]
-pub fn attr(st: &libc::stat) -> Attr {
+pub fn attr(st: &libc::stat, flags: u32) -> Attr {
     Attr {
         ino: st.st_ino,
         size: st.st_size as u64,
@@ -32,20 +32,20 @@ pub fn attr(st: &libc::stat) -> Attr {
         gid: st.st_gid,
         rdev: st.st_rdev as u32,
         blksize: st.st_blksize as u32,
-        flags: 0,
+        flags,
     }
 }
 
 /// Reply to getattr and setattr.
 #[inline]
-pub fn attr_out(st: &libc::stat, seconds: f64) -> AttrOut {
+pub fn attr_out(st: &libc::stat, seconds: f64, flags: u32) -> AttrOut {
     let (attr_valid, attr_valid_nsec) = timeout(seconds);
-    AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attr(st) }
+    AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attr(st, flags) }
 }
 
 /// Reply to lookup and its like.
 #[inline]
-pub fn entry(e: &fuse_entry_param) -> EntryOut {
+pub fn entry(e: &fuse_entry_param, flags: u32) -> EntryOut {
     let (entry_valid, entry_valid_nsec) = timeout(e.entry_timeout);
     let (attr_valid, attr_valid_nsec) = timeout(e.attr_timeout);
     EntryOut {
@@ -55,7 +55,7 @@ pub fn entry(e: &fuse_entry_param) -> EntryOut {
         attr_valid,
         entry_valid_nsec,
         attr_valid_nsec,
-        attr: attr(&e.attr),
+        attr: attr(&e.attr, flags),
     }
 }
 

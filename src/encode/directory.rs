@@ -32,9 +32,9 @@ pub fn put_dirent(buf: &mut [u8], name: &[u8], st: &libc::stat, off: i64) -> boo
 
 /// Writes a readdirplus record; false when it does not fit, and then nothing is written.
 #[inline]
-pub fn put_direntplus(buf: &mut [u8], name: &[u8], e: &fuse_entry_param, off: i64) -> bool {
+pub fn put_direntplus(buf: &mut [u8], name: &[u8], e: &fuse_entry_param, off: i64, flags: u32) -> bool {
     let Some(record) = buf.get_mut(..direntplus_size(name.len())) else { return false };
-    let head: EntryOut = entry(e);
+    let head: EntryOut = entry(e, flags);
     put(record, &[head.as_bytes(), dirent(name, &e.attr, off).as_bytes(), name]);
     true
 }

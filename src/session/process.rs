@@ -1,7 +1,7 @@
 //! One message's way through the session.
 
 use super::handler::Call;
-use super::inflight::{self, Arrival, Contexts, Token};
+use super::inflight::{self, Arrival, Extensions, Token};
 use super::{Channel, Session, Stage};
 use crate::abi::c::common::{fuse_buf, fuse_bufvec};
 use crate::abi::flags::InitFlags;
@@ -101,16 +101,15 @@ impl Session {
             self.refuse(channel, &request.header, Errno::ENOMEM, request.opcode.reply() == Reply::Needed);
             return None;
         };
-        if !request.extensions.is_empty()
-            && let Some(contexts) = decode::security_contexts(request.extensions)
-        {
-            slot.bring_contexts(Contexts::copy(&contexts));
+        if !request.extensions.is_empty() {
+            slot.bring_extensions(Extensions::copy(&decode::extensions(request.extensions)));
         }
         let InHeader { unique, nodeid, opcode, uid, gid, pid, .. } = request.header;
         Some(slot.arrive(&Arrival {
             unique,
             nodeid,
             opcode,
+            flags: request.flags(),
             ctx: [uid, gid, pid, umask(&request.operation)],
             session: self.address(),
             channel: core::ptr::from_ref(channel).cast_mut().cast(),

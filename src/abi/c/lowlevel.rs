@@ -152,6 +152,19 @@ pub const FUSE_LL_INVALIDATE: fuse_notify_entry_flags = 0;
 /// Let its time be up: the next use asks the file system again, and mounts below it stay (Linux 6.2).
 pub const FUSE_LL_EXPIRE_ONLY: fuse_notify_entry_flags = 1 << 0;
 
+/// In fuse_req_flags(): the caller has no CAP_FSETID, so set-user-id, security.capability and, where the group may
+/// execute the file, set-group-id are to be cleared: in write, in open and create with O_TRUNC, in setattr of a size.
+/// With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
+pub const FUSE_REQ_KILL_SUIDGID: u32 = 1u32 << 0;
+/// In fuse_req_flags(): `fi->lock_owner` of a read or write is that of a lock; without it, it means nothing.
+pub const FUSE_REQ_LOCK_OWNER: u32 = 1u32 << 1;
+/// In fuse_req_flags(): a setxattr of system.posix_acl_access whose caller is neither in the file's group nor has
+/// CAP_FSETID, so set-group-id is to be cleared. With FUSE_CAP_SETXATTR_EXT in force (Linux 5.13).
+pub const FUSE_REQ_ACL_KILL_SGID: u32 = 1u32 << 2;
+/// In fuse_req_flags(): the request was delivered before, to this process or to one that served the connection earlier,
+/// and may have been carried out already (Linux 6.9).
+pub const FUSE_REQ_RESEND: u32 = 1u32 << 3;
+
 /// In to_set of setattr: permission bits (`st_mode`).
 pub const FUSE_SET_ATTR_MODE: c_int = 1 << 0;
 /// In to_set of setattr: owner (`st_uid`).

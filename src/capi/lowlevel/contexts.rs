@@ -9,7 +9,8 @@ use nix::errno::Errno;
 /// Lends the security contexts of a request to `f`; none, and a log line, when it is not in flight.
 fn with_contexts<R>(req: fuse_req_t, function: &str, f: impl FnOnce(Option<&mut Contexts>) -> R) -> Option<R> {
     let (slot, token) = find(req, function)?;
-    slot.pin(token).map(|pin| pin.with_contexts(f))
+    let pin = slot.pin(token)?;
+    Some(pin.with_extensions(|extensions| f(extensions.and_then(|all| all.contexts.as_mut()))))
 }
 
 /// How many security contexts the request brings: in requests that make an inode, with FUSE_CAP_SECURITY_CTX in

@@ -2,7 +2,9 @@
 
 use crate::abi::c::lowlevel::{fuse_entry_param, fuse_req_t};
 use crate::capi::log;
+use crate::dispatch::live;
 use crate::encode;
+use crate::session::inflight::ReplyFlags;
 use core::ffi::{CStr, c_char};
 
 /// A record that cannot be made takes no room, so that a daemon's loop goes on to the next.
@@ -51,7 +53,8 @@ symver!(fuse_add_direntry, "FUSE_3.0");
 /// Adds a record to the buffer of a readdirplus reply. Each record but those of "." and ".." raises the lookup count
 /// of its inode once the reply is sent, unless `e->ino` is 0.
 ///
-/// Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Since libfuse 3.0.
+/// Arguments and return value as for fuse_add_direntry(), with `e` as in a lookup's reply. Of `req`, what
+/// fuse_req_set_attr_flags() set is used. Since libfuse 3.0.
 ///
 /// # Safety
 /// `buf` is null or points to `bufsize` writable bytes; `name` and `e` point to what they say.
@@ -64,7 +67,6 @@ pub unsafe extern "C" fn fuse_add_direntry_plus(
     e: *const fuse_entry_param,
     off: libc::off_t,
 ) -> usize {
-    let _ = req;
     if name.is_null() || (!buf.is_null() && e.is_null()) {
         return refuse_null("fuse_add_direntry_plus");
     }
@@ -76,7 +78,8 @@ pub unsafe extern "C" fn fuse_add_direntry_plus(
     }
     // SAFETY: the caller vouches for the buffer and, now that it is read, for the entry.
     let (buf, e) = unsafe { (core::slice::from_raw_parts_mut(buf.cast(), size), &*e) };
-    encode::put_direntplus(buf, name, e, off);
+    let flags = live(req).map_or(0, |(slot, _)| slot.reply_flags(ReplyFlags::Attr));
+    encode::put_direntplus(buf, name, e, off, flags);
     size
 }
 symver!(fuse_add_direntry_plus, "FUSE_3.0");

@@ -5,6 +5,7 @@ mod contexts;
 mod direntry;
 mod loops;
 mod notify;
+mod own;
 #[cfg(not(soname = "3"))]
 mod passthrough;
 mod receive;

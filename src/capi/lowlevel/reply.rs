@@ -12,6 +12,7 @@ use crate::abi::wire::{Statx, StatxOut};
 use crate::capi::result::ToC;
 use crate::dispatch::Pending;
 use crate::encode;
+use crate::session::inflight::ReplyFlags;
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use nix::errno::Errno;
 use std::borrow::Cow;
@@ -105,6 +106,18 @@ unsafe fn file_info(pending: &Pending, fi: *const fuse_file_info) -> fuse_file_i
 /// The bit-fields that programs built before 3.17 know.
 const COMPAT_BITS: u32 = 0xff;
 
+/// What fuse_req_set_open_flags() set.
+#[inline]
+fn open_flags(pending: &Pending) -> u32 {
+    pending.slot().reply_flags(ReplyFlags::Open)
+}
+
+/// What fuse_req_set_attr_flags() set.
+#[inline]
+fn attr_flags(pending: &Pending) -> u32 {
+    pending.slot().reply_flags(ReplyFlags::Attr)
+}
+
 /// Replies with an error, or with success where nothing else is to be said.
 ///
 /// `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.
@@ -141,7 +154,10 @@ symver!(fuse_reply_none, "FUSE_3.0");
 /// `e` is null or points to an initialised struct.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_reply_entry(req: fuse_req_t, e: *const fuse_entry_param) -> c_int {
-    with_pointer(req, "fuse_reply_entry", e, |pending, e| pending.reply_with(&encode::entry(e)))
+    with_pointer(req, "fuse_reply_entry", e, |pending, e| {
+        let entry = encode::entry(e, attr_flags(&pending));
+        pending.reply_with(&entry)
+    })
 }
 symver!(fuse_reply_entry, "FUSE_3.0");
 
@@ -165,7 +181,8 @@ pub unsafe extern "C" fn fuse_reply_create(
         }
         // SAFETY: the caller vouches for the struct.
         let file = unsafe { file_info(&pending, fi) };
-        let (entry, open): (EntryOut, OpenOut) = (encode::entry(e), encode::open(&file));
+        let entry: EntryOut = encode::entry(e, attr_flags(&pending));
+        let open: OpenOut = encode::open(&file, open_flags(&pending));
         pending.reply(0, &[IoSlice::new(entry.as_bytes()), IoSlice::new(open.as_bytes())])
     })
 }
@@ -181,7 +198,8 @@ symver!(fuse_reply_create, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_reply_attr(req: fuse_req_t, attr: *const libc::stat, attr_timeout: f64) -> c_int {
     with_pointer(req, "fuse_reply_attr", attr, |pending, attr| {
-        pending.reply_with(&encode::attr_out(attr, attr_timeout))
+        let attributes = encode::attr_out(attr, attr_timeout, attr_flags(&pending));
+        pending.reply_with(&attributes)
     })
 }
 symver!(fuse_reply_attr, "FUSE_3.0");
@@ -217,7 +235,8 @@ pub unsafe extern "C" fn fuse_reply_open(req: fuse_req_t, fi: *const fuse_file_i
         }
         // SAFETY: the caller vouches for the struct.
         let file = unsafe { file_info(&pending, fi) };
-        pending.reply_with(&encode::open(&file))
+        let open = encode::open(&file, open_flags(&pending));
+        pending.reply_with(&open)
     })
 }
 symver!(fuse_reply_open, "FUSE_3.0");

@@ -9,10 +9,10 @@
 //! a batch moves to or from the shared one. Interrupts are rare, so they search the slots instead of making every
 //! request pay for a map.
 
-mod contexts;
+mod extensions;
 mod slot;
 mod table;
 
-pub use contexts::Contexts;
-pub use slot::{Arrival, Claim, Hook, Pin, Slot, Token};
+pub use extensions::{Contexts, Extensions};
+pub use slot::{Arrival, Claim, Hook, Pin, ReplyFlags, Slot, Token};
 pub use table::{duplicate, each, find, take};

@@ -1,6 +1,6 @@
 //! One request in flight and the protocol of its life.
 
-use super::contexts::Contexts;
+use super::extensions::Extensions;
 use super::table;
 use core::ffi::c_void;
 use core::num::NonZeroU64;
@@ -63,13 +63,25 @@ pub struct Slot {
     /// uid, gid, pid, umask: laid out as C's `struct fuse_ctx`.
     ctx: [AtomicU32; 4],
     opcode: AtomicU32,
+    /// FUSE_REQ flags.
+    flags: AtomicU32,
+    reply_flags: [AtomicU32; 2],
     interrupted: AtomicBool,
-    /// Whether there may be a hook or contexts, to be dropped in the end.
+    /// Whether there may be a hook or extensions, to be dropped in the end.
     has_extras: AtomicBool,
     hook: Mutex<Option<Hook>>,
-    contexts: Mutex<Option<Box<Contexts>>>,
+    extensions: Mutex<Option<Box<Extensions>>>,
     /// Own index, set once.
     index: AtomicU32,
+}
+
+/// Flags of a reply that its arguments have no place for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReplyFlags {
+    /// FOPEN flags.
+    Open,
+    /// FUSE_ATTR flags.
+    Attr,
 }
 
 /// What a slot is filled with.
@@ -78,6 +90,7 @@ pub struct Arrival {
     pub unique: u64,
     pub nodeid: u64,
     pub opcode: u32,
+    pub flags: u32,
     pub ctx: [u32; 4],
     pub session: *mut c_void,
     pub channel: *mut c_void,
@@ -95,11 +108,15 @@ impl Slot {
         self.unique.store(a.unique, Relaxed);
         self.nodeid.store(a.nodeid, Relaxed);
         self.opcode.store(a.opcode, Relaxed);
+        self.flags.store(a.flags, Relaxed);
         self.session.store(a.session, Relaxed);
         self.channel.store(a.channel, Relaxed);
         self.userdata.store(a.userdata, Relaxed);
         for (cell, value) in self.ctx.iter().zip(a.ctx) {
             cell.store(value, Relaxed);
+        }
+        for cell in &self.reply_flags {
+            cell.store(0, Relaxed);
         }
         self.interrupted.store(false, Relaxed);
         let generation = self.state.load(Relaxed) >> INDEX_BITS;
@@ -111,9 +128,9 @@ impl Slot {
         Token(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MAX))
     }
 
-    /// Gives the request that is about to arrive its security contexts.
-    pub fn bring_contexts(&self, contexts: Contexts) {
-        *self.contexts.lock() = Some(Box::new(contexts));
+    /// Gives the request that is about to arrive its extensions.
+    pub fn bring_extensions(&self, extensions: Extensions) {
+        *self.extensions.lock() = Some(Box::new(extensions));
         self.has_extras.store(true, Release);
     }
 
@@ -124,6 +141,7 @@ impl Slot {
             unique: self.unique(),
             nodeid: self.nodeid.load(Relaxed),
             opcode: self.opcode(),
+            flags: self.flags(),
             ctx,
             session: self.session(),
             channel: self.channel(),
@@ -195,6 +213,31 @@ impl Slot {
         self.opcode.load(Relaxed)
     }
 
+    /// What the request says besides its arguments: FUSE_REQ flags.
+    pub fn flags(&self) -> u32 {
+        self.flags.load(Relaxed)
+    }
+
+    /// What the daemon wants the reply to say besides what it is made of.
+    #[inline]
+    pub fn reply_flags(&self, which: ReplyFlags) -> u32 {
+        self.reply_flag_word(which).load(Relaxed)
+    }
+
+    /// Sets that.
+    pub fn set_reply_flags(&self, which: ReplyFlags, flags: u32) {
+        self.reply_flag_word(which).store(flags, Relaxed);
+    }
+
+    #[inline]
+    fn reply_flag_word(&self, which: ReplyFlags) -> &AtomicU32 {
+        let [open, attr] = &self.reply_flags;
+        match which {
+            ReplyFlags::Open => open,
+            ReplyFlags::Attr => attr,
+        }
+    }
+
     /// Address of the session.
     #[inline]
     pub fn session(&self) -> *mut c_void {
@@ -242,7 +285,7 @@ impl Slot {
     fn drop_extras(&self) {
         if self.has_extras.swap(false, AcqRel) {
             *self.hook.lock() = None;
-            *self.contexts.lock() = None;
+            *self.extensions.lock() = None;
         }
     }
 }
@@ -301,9 +344,9 @@ impl Pin {
         }
     }
 
-    /// Lends the request's security contexts, if it brought any.
-    pub fn with_contexts<R>(&self, f: impl FnOnce(Option<&mut Contexts>) -> R) -> R {
-        f(self.slot.contexts.lock().as_deref_mut())
+    /// Lends the request's extensions, if it brought any.
+    pub fn with_extensions<R>(&self, f: impl FnOnce(Option<&mut Extensions>) -> R) -> R {
+        f(self.slot.extensions.lock().as_deref_mut())
     }
 
     /// Marks the request interrupted before its callback runs.
