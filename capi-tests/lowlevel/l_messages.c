@@ -126,12 +126,13 @@ static void notifications(void)
     EXPECT_EQ(fuse_lowlevel_notify_prune(NULL, inodes, 1), -EINVAL);
 }
 
-static int debug_lines;
-static char last_error[256];
+static char debug_text[4096], last_error[256];
 
 static void on_log(enum fuse_log_level level, const char *fmt, va_list ap)
 {
-    debug_lines += level == FUSE_LOG_DEBUG;
+    size_t used = strlen(debug_text);
+    if (level == FUSE_LOG_DEBUG)
+        vsnprintf(debug_text + used, sizeof(debug_text) - used, fmt, ap);
     if (level == FUSE_LOG_ERR)
         vsnprintf(last_error, sizeof(last_error), fmt, ap);
 }
@@ -142,11 +143,22 @@ static void debug(void)
     session_start((struct setup){ 0 });
     plain_request(FUSE_LOOKUP, 38);
     reply_error(NULL);
-    EXPECT_EQ(debug_lines, 0);
+    EXPECT_EQ(strlen(debug_text), 0);
     fuse_session_set_debug(session);
     plain_request(FUSE_LOOKUP, 38);
-    reply_error(NULL);
-    EXPECT(debug_lines >= 2);
+    reply_error(&(struct answer){ "", answer_entry, &(const struct fuse_entry_param){ .ino = 5 } });
+    EXPECT(strstr(debug_text, "opcode: LOOKUP (1), nodeid: "));
+    EXPECT(strstr(debug_text, ", success, outsize: 144\n"));
+    plain_request(FUSE_LOOKUP, 38);
+    reply_error(&ERR(ENOENT));
+    EXPECT(strstr(debug_text, ", error: -2 (No such file or directory), outsize: 16\n"));
+    session_stop();
+
+    debug_text[0] = '\0';
+    session_start((struct setup){ .options = "debug" });
+    EXPECT(strstr(debug_text, fuse_pkgversion()));
+    EXPECT(strstr(debug_text, "INIT: 7.38 flags="));
+    EXPECT(strstr(debug_text, " max_write=1048576 max_pages=256\n"));
     session_stop();
     fuse_session_set_debug(NULL);
     fuse_set_log_func(NULL);

@@ -14,6 +14,8 @@ pub struct Edition {
     pub wanted: u64,
     /// Capabilities that the kernel is never asked for, wanted or not.
     pub unsent: u64,
+    /// Whether a loop that has ended takes the exit back, and another one may follow without fuse_session_reset().
+    pub loops_reset: bool,
     /// Whether writes may be larger than 256 pages, where the kernel's limit is higher.
     pub large_writes: bool,
 }
@@ -30,6 +32,7 @@ pub const EDITION: Edition = Edition {
     known: ((FUSE_CAP_EXPIRE_ONLY << 1) - 1) & !FUSE_CAP_HANDLE_KILLPRIV_V2,
     wanted: ALWAYS_WANTED | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
     unsent: FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
+    loops_reset: true,
     large_writes: false,
 };
 
@@ -40,5 +43,6 @@ pub const EDITION: Edition = Edition {
     known: (FUSE_CAP_SECURITY_CTX << 1) - 1,
     wanted: ALWAYS_WANTED,
     unsent: 0,
+    loops_reset: false,
     large_writes: true,
 };

@@ -100,6 +100,11 @@ impl Session {
         if let Some(bell) = self.exit.bell.get() {
             let _ = bell.read();
         }
+        self.restore_blocking();
+    }
+
+    /// Undoes what an exit did to the device.
+    pub(super) fn restore_blocking(&self) {
         if self.exit.made_nonblocking.swap(false, Ordering::SeqCst)
             && let Some(channel) = self.channel.get()
         {

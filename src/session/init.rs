@@ -55,10 +55,14 @@ impl Session {
     /// Answers INIT.
     pub(super) fn negotiate(&self, channel: &Channel, unique: u64, arg: &InitIn, flags2: u32) {
         if self.debug() {
-            log::debug!("INIT: {}.{} flags={:#x} flags2={flags2:#x}", arg.major, arg.minor, arg.flags);
+            let (major, minor, flags, max_readahead) = (arg.major, arg.minor, arg.flags, arg.max_readahead);
+            log::debug!("INIT: {major}.{minor} flags={flags:#x} flags2={flags2:#x} max_readahead={max_readahead}");
         }
         match self.answer_init(arg, flags2) {
             Ok(out) => {
+                if self.debug() {
+                    log_answer(&out);
+                }
                 let agreed = arg.major == KERNEL_VERSION;
                 // Before the reply: requests may arrive at once, on other threads.
                 self.stage.store(if agreed { Stage::SERVING } else { Stage::NEW }, Ordering::SeqCst);
@@ -161,6 +165,18 @@ impl Session {
         let fits = if self.config.compat_file_info { FUSE_CAP_PASSTHROUGH - 1 } else { u64::MAX };
         capable & fits & EDITION.known
     }
+}
+
+/// What INIT is answered with, for `-d`.
+fn log_answer(out: &InitOut) {
+    let (major, minor, flags, flags2) = (out.major, out.minor, out.flags, out.flags2);
+    let (max_readahead, max_write, max_pages) = (out.max_readahead, out.max_write, out.max_pages);
+    let (max_background, congestion_threshold) = (out.max_background, out.congestion_threshold);
+    let (time_gran, max_stack_depth, request_timeout) = (out.time_gran, out.max_stack_depth, out.request_timeout);
+    log::debug!("   INIT: {major}.{minor} flags={flags:#x} flags2={flags2:#x}");
+    log::debug!("   max_readahead={max_readahead} max_write={max_write} max_pages={max_pages}");
+    log::debug!("   max_background={max_background} congestion_threshold={congestion_threshold}");
+    log::debug!("   time_gran={time_gran} max_stack_depth={max_stack_depth} request_timeout={request_timeout}");
 }
 
 /// All flags that the kernel offers.

@@ -214,8 +214,13 @@ impl Session {
             Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
         };
         if self.debug() {
-            let text = if error == 0 { "Success" } else { Errno::from_raw(-error).desc() };
-            log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
+            match error {
+                0 => log::debug!("   unique: {unique}, success, outsize: {}", head.len),
+                _ => {
+                    let text = Errno::from_raw(-error).desc();
+                    log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
+                }
+            }
         }
         let head = IoSlice::new(head.as_bytes());
         let sent = match parts {

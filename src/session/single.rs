@@ -1,6 +1,7 @@
 //! The single-threaded loop.
 
 use super::Session;
+use super::edition::EDITION;
 use crate::abi::wire::InHeader;
 use crate::transport::{Channel, wake::Thread};
 use nix::errno::Errno;
@@ -60,10 +61,14 @@ impl Session {
         self.finish_loop(outcome)
     }
 
-    /// What a loop returns, the session made ready for another one.
+    /// What a loop returns, the session left as programs of this edition expect it.
     pub(super) fn finish_loop(&self, outcome: Result<(), Errno>) -> Result<i32, Errno> {
         let status = self.exit_status();
-        self.reset();
+        if EDITION.loops_reset {
+            self.reset();
+        } else {
+            self.restore_blocking();
+        }
         match outcome {
             _ if status < 0 => Err(Errno::from_raw(-status)),
             Ok(()) => Ok(status),

@@ -4,12 +4,14 @@ use core::ffi::{c_char, c_int};
 
 #[cfg(soname = "3")]
 const NUMBER: c_int = 314;
+/// The release of libfuse that the library stands in for.
 #[cfg(soname = "3")]
-const TEXT: &core::ffi::CStr = c"3.14.0";
+pub const TEXT: &core::ffi::CStr = c"3.14.0";
 #[cfg(not(soname = "3"))]
 const NUMBER: c_int = 319;
+/// The release of libfuse that the library stands in for.
 #[cfg(not(soname = "3"))]
-const TEXT: &core::ffi::CStr = c"3.19.0";
+pub const TEXT: &core::ffi::CStr = c"3.19.0";
 
 /// Returns the version of libfuse whose interface this library has: 100 times the major plus the minor number. Since
 /// libfuse 3.0.

@@ -1,8 +1,9 @@
 //! Loops. What holds for all of them:
 //!
 //! They serve until the session ends, which fuse_session_exit(), a signal under fuse_set_signal_handlers() and an
-//! unmount from outside do, and return 0, the number of the signal, or a negative errno after a log line. The session
-//! may run another loop afterwards.
+//! unmount from outside do, and return 0, the number of the signal, or a negative errno after a log line. Afterwards
+//! fuse_session_exited() still says 1, and fuse_session_reset() makes the session ready for another loop; for programs
+//! on libfuse3.so.3 the loops do that themselves, as in libfuse 3.14.
 
 use super::session::with_session;
 use crate::abi::c::common::{fuse_loop_config, fuse_loop_config_v1, fuse_session};

@@ -5,6 +5,7 @@ use crate::abi::c::common::libfuse_version;
 use crate::abi::c::common::{fuse_buf, fuse_session};
 use crate::abi::c::lowlevel::{fuse_custom_io, fuse_lowlevel_ops};
 use crate::abi::c::opt::fuse_args;
+use crate::capi::common::version;
 use crate::capi::log;
 use crate::capi::opt::args;
 use crate::capi::result::ToC;
@@ -75,6 +76,9 @@ pub fn make(list: &mut Args, plan: Plan) -> Result<Session, Errno> {
         return Err(Errno::EINVAL);
     }
     let options = parse_options(list)?;
+    if options.debug {
+        ::log::debug!("library version {} (fusewire {})", version::TEXT.to_string_lossy(), env!("CARGO_PKG_VERSION"));
+    }
     let config = Config {
         debug: options.debug,
         deny_others: options.mount.allow_root(),
@@ -394,7 +398,8 @@ pub unsafe extern "C" fn fuse_session_exited(se: *mut fuse_session) -> c_int {
 }
 symver!(fuse_session_exited, "FUSE_3.0");
 
-/// Takes an exit back, so that another loop may run. Since libfuse 3.0.
+/// Takes an exit back, so that another loop may run; one that finds the session exited returns at once. Since libfuse
+/// 3.0.
 ///
 /// # Safety
 /// `se` is a session.
