@@ -1034,7 +1034,8 @@ int fuse_passthrough_close(fuse_req_t req, int backing_id);
 /**
  * Replies with an error, or with success where nothing else is to be said.
  *
- * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.
+ * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE: the kernel would refuse it, and whoever
+ * waits would wait on. Possible in every callback.
  * Returns 0, or a negative errno when the reply could not be sent; -ENOENT means that the request was interrupted
  * and nobody waits for it any more. Since libfuse 3.0.
  */
@@ -1366,7 +1367,8 @@ void fuse_session_exit(struct fuse_session *se);
 int fuse_session_exited(struct fuse_session *se);
 
 /**
- * Takes an exit back, so that another loop may run. Since libfuse 3.0.
+ * Takes an exit back, so that another loop may run; one that finds the session exited returns at once. Since libfuse
+ * 3.0.
  *
  * The caller owes:
  * `se` is a session.

@@ -120,12 +120,13 @@ fn attr_flags(pending: &Pending) -> u32 {
 
 /// Replies with an error, or with success where nothing else is to be said.
 ///
-/// `err`: 0 or a positive errno. Another value is logged and becomes ERANGE. Possible in every callback.
+/// `err`: 0 or a positive errno. Another value is logged and becomes ERANGE: the kernel would refuse it, and whoever
+/// waits would wait on. Possible in every callback.
 /// Returns 0, or a negative errno when the reply could not be sent; -ENOENT means that the request was interrupted
 /// and nobody waits for it any more. Since libfuse 3.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_reply_err(req: fuse_req_t, err: c_int) -> c_int {
-    let error = if (0..1000).contains(&err) {
+    let error = if may_be_sent(err) {
         -err
     } else {
         log::error!("bad error value: {}", err.wrapping_neg());
@@ -134,6 +135,13 @@ pub extern "C" fn fuse_reply_err(req: fuse_req_t, err: c_int) -> c_int {
     with(req, "fuse_reply_err", |pending| pending.reply(error, &[]))
 }
 symver!(fuse_reply_err, "FUSE_3.0");
+
+/// The errnos that have a name, as in libfuse 3.19. Programs of 3.14's time may have numbers of their own, as far as
+/// the kernel takes them: from 512 on they are its own.
+fn may_be_sent(err: c_int) -> bool {
+    let named = err == 0 || Errno::from_raw(err) != Errno::UnknownErrno;
+    if cfg!(soname = "3") { (0..512).contains(&err) } else { named }
+}
 
 /// Ends a request that is owed no reply: in forget, forget_multi and retrieve_reply. Since libfuse 3.0.
 #[unsafe(no_mangle)]
