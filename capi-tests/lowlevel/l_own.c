@@ -1,9 +1,12 @@
-/* What libfuse has no function for: flags and groups of a request, flags of a reply. */
+/* What libfuse has no function for: flags and groups of a request, flags of a reply and of INIT. */
 #include "expect.h"
 
 /* Not in the kernel headers of older systems. */
 enum { OPEN_KILL_SUIDGID = 1, ACL_KILL_SGID = 1, WRITE_KILL = 4, GROUPS = 32, STREAM = 1 << 4, PASSTHROUGH = 1 << 7 };
 enum { SUBMOUNT = 1, DAX = 2 };
+enum { INIT_EXT = 1 << 30, ABORT = 1 << 21, MAP_ALIGN = 1 << 26, SUBMOUNTS = 1 << 27 };
+#define SUPP_GROUP (1ULL << 34)
+#define HAS_RESEND (1ULL << 39)
 #define RESEND (1ULL << 63)
 
 static uint32_t flags;
@@ -225,6 +228,62 @@ static void records(void)
     EXPECT_EQ(flags_of_record(req), 0);
 }
 
+static const uint64_t OFFER = ABORT | MAP_ALIGN | INIT_EXT | FUSE_ASYNC_READ | SUPP_GROUP;
+
+static void want_flags(struct fuse_conn_info *conn)
+{
+    struct fuse_conn_info copy = *conn;
+    EXPECT_EQ(fuse_conn_init_flags(conn), OFFER);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, 0), 0);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, ABORT), 0);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, SUPP_GROUP), 0);
+    /* Not offered. */
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, SUBMOUNTS), -ENOTSUP);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, HAS_RESEND | ABORT), -ENOTSUP);
+    /* Nothing that the library could live up to, one that a capability stands for, ones that it sets itself. */
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, MAP_ALIGN), -EINVAL);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, FUSE_ASYNC_READ), -EINVAL);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, FUSE_MAX_PAGES | ABORT), -EINVAL);
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, 1ULL << 63), -EINVAL);
+    EXPECT_EQ(fuse_conn_want_init_flags(NULL, ABORT), -EINVAL);
+    EXPECT_EQ(fuse_conn_want_init_flags(&copy, ABORT), -EINVAL);
+    EXPECT_EQ(fuse_conn_init_flags(&copy), 0);
+    EXPECT_EQ(fuse_conn_init_flags(NULL), 0);
+    EXPECT(memcmp(conn, &copy, sizeof(copy)) == 0);
+}
+
+/* What no capability stands for; asked for, and not. */
+static void init_flags(void)
+{
+    for (int asked = 0; asked < 2; asked++) {
+        in_init = asked ? want_flags : NULL;
+        session_start((struct setup){ .no_init = true });
+        put_init(45, 131072, (uint32_t)OFFER, (uint32_t)(OFFER >> 32));
+        EXPECT_EQ(reply_error(NULL), 0);
+        EXPECT_EQ(init_reply.flags & (ABORT | MAP_ALIGN | SUBMOUNTS), asked ? ABORT : 0);
+        EXPECT_EQ(init_reply.flags2, asked ? SUPP_GROUP >> 32 : 0);
+        session_stop();
+    }
+    in_init = NULL;
+}
+
+static void without_uring(fuse_req_t req)
+{
+    char *payload = "untouched";
+    size_t size = 7;
+    EXPECT(!fuse_req_is_uring(req));
+    EXPECT_EQ(fuse_req_get_payload(req, &payload, &size, NULL), -EINVAL);
+    EXPECT(strcmp(payload, "untouched") == 0 && size == 7);
+}
+
+static void uring(void)
+{
+    in_callback = without_uring;
+    plain_request(FUSE_READ, 45);
+    EXPECT_EQ(reply_error(NULL), 0);
+    in_callback = NULL;
+}
+
 static void want_setxattr_ext(struct fuse_conn_info *conn)
 {
     conn->want |= FUSE_CAP_SETXATTR_EXT;
@@ -241,6 +300,8 @@ int main(void)
     reply_flags();
     refused();
     records();
+    uring();
     session_stop();
+    init_flags();
     return verdict();
 }

@@ -625,6 +625,40 @@ bool fuse_set_conn_flag(struct fuse_conn_info *conn, uint64_t flag);
 int fuse_convert_to_conn_want_ext(struct fuse_conn_info *conn);
 
 /**
+ * The protocol's INIT flags that the kernel offers.
+ *
+ * - `conn`: what the init callback got; only that callback may ask.
+ *
+ * Returns FUSE flags of `<linux/fuse.h>`, those of `flags2` shifted by 32. The library may support fewer: `capable` and
+ * fuse_conn_want_init_flags() say which. 0, after a log line, outside of the callback. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `conn` is NULL or points to a struct that nothing else uses meanwhile.
+ */
+uint64_t fuse_conn_init_flags(const struct fuse_conn_info *conn);
+
+/**
+ * Wants INIT flags of the protocol that no FUSE_CAP stands for, besides those that were wanted before.
+ *
+ * - `conn`: what the init callback got; only that callback may want something.
+ * - `flags`: of `<linux/fuse.h>`, those of `flags2` shifted by 32. Any of:
+ *   - FUSE_ABORT_ERROR (Linux 4.20): once the connection is aborted, the loops return -ECONNABORTED instead of 0, so
+ *     that the end by an abort can be told from the end by an unmount;
+ *   - FUSE_CREATE_SUPP_GROUP (Linux 6.3): see fuse_req_supp_groups();
+ *   - FUSE_SUBMOUNTS (Linux 5.10) and FUSE_HAS_INODE_DAX (Linux 5.17): see fuse_req_set_attr_flags(). Kernels offer
+ *     them to virtiofs only;
+ *   - FUSE_HAS_RESEND (Linux 6.9): changes nothing, the kernel says only that it knows FUSE_NOTIFY_RESEND.
+ *
+ * Returns 0; -ENOTSUP when the kernel does not offer all of them; -EINVAL after a log line for flags that are wanted
+ * otherwise or that the library does not support (FUSE_MAP_ALIGNMENT), and outside of the callback. After an error none
+ * of them is wanted. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `conn` is NULL or points to a struct that nothing else uses meanwhile.
+ */
+int fuse_conn_want_init_flags(struct fuse_conn_info *conn, uint64_t flags);
+
+/**
  * Frees a poll handle. NULL does nothing. Since libfuse 3.0.
  *
  * The caller owes:

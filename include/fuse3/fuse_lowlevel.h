@@ -973,7 +973,7 @@ uint32_t fuse_req_flags(fuse_req_t req);
  *
  * Returns how many there are, of which no more than `size` were stored; -ENOENT when the request brings no such list;
  * -EIO after a log line when the kernel sent nonsense; -EINVAL after a log line when the request is not in flight. May
- * be called on any thread until the reply. Since fusewire 1.0, Linux 6.4.
+ * be called on any thread until the reply. Since fusewire 1.0, Linux 6.3.
  *
  * The caller owes:
  * `list` has room for `size` elements, or is NULL.
@@ -1408,6 +1408,28 @@ int fuse_session_receive_buf(struct fuse_session *se, struct fuse_buf *buf);
  * `se` is a session; `buf` holds what it states.
  */
 void fuse_session_process_buf(struct fuse_session *se, const struct fuse_buf *buf);
+
+/**
+ * Whether the request came over io_uring rather than in a read of /dev/fuse.
+ *
+ * This library has no io_uring yet and does not offer FUSE_CAP_OVER_IO_URING, so the answer is false. May be called on
+ * any thread until the reply. Since libfuse 3.18, Linux 6.14.
+ */
+bool fuse_req_is_uring(fuse_req_t req);
+
+/**
+ * The buffer of a request that came over io_uring, for a reply that is made in place.
+ *
+ * - `payload`, `payload_sz`: set to the buffer and its size in bytes.
+ * - `mr`: for later use; may be NULL.
+ *
+ * Returns 0, or -EINVAL for a request that came another way, which leaves the arguments alone: so far, every request.
+ * May be called on any thread until the reply. Since libfuse 3.18, Linux 6.14.
+ *
+ * The caller owes:
+ * The pointers are NULL or have room for a value.
+ */
+int fuse_req_get_payload(fuse_req_t req, char **payload, size_t *payload_sz, void **mr);
 
 /**
  * Starts a thread that watches the connection to the kernel. When it is lost, by a forced unmount or an abort from

@@ -101,18 +101,19 @@ impl Session {
         let largest = if offer.contains(InitFlags::MAX_PAGES) { room } else { room.min(DEFAULT_PAGES * page_size()) };
         let largest = u32::try_from(largest).unwrap_or(u32::MAX);
         conn.max_write = conn.max_write.min(largest);
-        self.agree(&mut conn, arg, offer)?;
+        let further = self.agree(&mut conn, arg, offer)?;
         conn.max_write = conn.max_write.min(largest);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
-        let out = reply(&mut conn, version, arg, offer);
+        let out = reply(&mut conn, version, arg, offer, further);
         *self.conn.lock() = conn;
         self.wants.store(conn.want_ext, Ordering::Relaxed);
         self.flags.store(u64::from(out.flags) | u64::from(out.flags2) << 32, Ordering::Relaxed);
         Ok(out)
     }
 
-    /// Shows the daemon what is offered and checks what it wants.
-    fn agree(&self, conn: &mut fuse_conn_info, arg: &InitIn, offer: InitFlags) -> Result<(), Errno> {
+    /// Shows the daemon what is offered and checks what it wants. Returns the flags that it wants besides what the
+    /// capabilities stand for.
+    fn agree(&self, conn: &mut fuse_conn_info, arg: &InitIn, offer: InitFlags) -> Result<InitFlags, Errno> {
         let provides = self.handler.provides();
         let capable = self.capabilities(arg, offer);
         let default = default_wants(provides, &EDITION) & capable;
@@ -123,9 +124,10 @@ impl Session {
         conn.capable_ext = if ext { capable } else { 0 };
         conn.want_ext = default;
         self.started.store(true, Ordering::SeqCst);
-        wants::negotiate(conn, ext, |conn| self.handler.init(conn));
+        let further = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
         conn.capable_ext = capable;
-        self.check(conn, capable)
+        self.check(conn, capable)?;
+        Ok(further)
     }
 
     fn check(&self, conn: &fuse_conn_info, capable: u64) -> Result<(), Errno> {
@@ -199,8 +201,8 @@ fn default_wants(provides: Provides, edition: &Edition) -> u64 {
 }
 
 /// The reply for what was agreed.
-fn reply(conn: &mut fuse_conn_info, version: InitOut, arg: &InitIn, offer: InitFlags) -> InitOut {
-    let mut flags = capabilities::wanted(conn.want_ext & !EDITION.unsent) | InitFlags::BIG_WRITES;
+fn reply(conn: &mut fuse_conn_info, version: InitOut, arg: &InitIn, offer: InitFlags, further: InitFlags) -> InitOut {
+    let mut flags = capabilities::wanted(conn.want_ext & !EDITION.unsent) | InitFlags::BIG_WRITES | further;
     let mut out = version;
     if offer.contains(InitFlags::MAX_PAGES) {
         flags |= InitFlags::MAX_PAGES;

@@ -1,7 +1,8 @@
 //! What the daemon wants, in the two words that its init callback may change: the 32-bit `want` that every program
-//! knows, and the 64-bit `want_ext` since 3.17.
+//! knows, and the 64-bit `want_ext` since 3.17. Flags of INIT that no capability stands for are wanted by a function.
 
 use crate::abi::c::common::fuse_conn_info;
+use crate::abi::flags::InitFlags;
 use core::cell::Cell;
 use nix::errno::Errno;
 
@@ -21,40 +22,61 @@ impl Baseline {
 /// The bits that only the longer word has.
 const HIGH: u64 = !(u32::MAX as u64);
 
-/// A negotiation under way: the address of what the callback sees, and the baseline.
-type Negotiation = Option<(usize, Baseline)>;
+/// A negotiation under way.
+#[derive(Clone, Copy)]
+struct Negotiation {
+    /// The address of what the callback sees.
+    conn: usize,
+    baseline: Baseline,
+    /// The flags of INIT that the kernel offers.
+    offered: InitFlags,
+    /// Those that are wanted besides what the capabilities stand for.
+    wanted: InitFlags,
+}
 
 thread_local! {
-    /// The callback runs on the thread that reads INIT, so what it calls finds the baseline here, and the struct that C
-    /// knows needs no room for it.
-    static NEGOTIATION: Cell<Negotiation> = const { Cell::new(None) };
+    /// The callback runs on the thread that reads INIT, so what it calls finds this here, and the struct that C knows
+    /// needs no room for it.
+    static NEGOTIATION: Cell<Option<Negotiation>> = const { Cell::new(None) };
 }
 
 fn address(conn: &fuse_conn_info) -> usize {
     core::ptr::from_ref(conn).addr()
 }
 
+/// The negotiation of `conn`; none where no callback is looking at it.
+fn negotiation(conn: &fuse_conn_info) -> Option<Negotiation> {
+    NEGOTIATION.get().filter(|negotiation| negotiation.conn == address(conn))
+}
+
 /// The baseline of `conn`; nothing wanted where no callback is looking at it.
 fn baseline(conn: &fuse_conn_info) -> Baseline {
-    let found = NEGOTIATION.get().filter(|(at, _)| *at == address(conn));
-    found.map_or_else(Baseline::default, |(_, baseline)| baseline)
+    negotiation(conn).map_or_else(Baseline::default, |negotiation| negotiation.baseline)
 }
 
 /// Lets `callback` change what is wanted. A capability that either word turned counts as turned; both words agree
-/// afterwards. Without `ext` the callback's program knows the shorter word only.
-pub(super) fn negotiate(conn: &mut fuse_conn_info, ext: bool, callback: impl FnOnce(&mut fuse_conn_info)) {
+/// afterwards. Without `ext` the callback's program knows the shorter word only. Returns the flags that are wanted
+/// besides.
+pub(super) fn negotiate(
+    conn: &mut fuse_conn_info,
+    ext: bool,
+    offered: InitFlags,
+    callback: impl FnOnce(&mut fuse_conn_info),
+) -> InitFlags {
     let default = conn.want_ext;
     conn.want = default as u32;
     conn.want_ext = if ext { default } else { 0 };
-    let outer = NEGOTIATION.replace(Some((address(conn), Baseline::of(conn))));
+    let begun = Negotiation { conn: address(conn), baseline: Baseline::of(conn), offered, wanted: InitFlags::empty() };
+    let outer = NEGOTIATION.replace(Some(begun));
     callback(conn);
-    let before = baseline(conn);
+    let Negotiation { baseline: before, wanted, .. } = negotiation(conn).unwrap_or(begun);
     NEGOTIATION.set(outer);
     let turned = u64::from(conn.want ^ before.want);
     let turned_ext = if ext { conn.want_ext ^ before.want_ext } else { 0 };
     let before = if ext { before.want_ext } else { default & HIGH | u64::from(before.want) };
     conn.want_ext = before ^ (turned | turned_ext);
     conn.want = conn.want_ext as u32;
+    wanted
 }
 
 /// Sets and clears the same bits in both words. What is changed here was not changed by hand.
@@ -67,9 +89,47 @@ fn change(conn: &mut fuse_conn_info, set: u64, clear: u64) {
 
 /// Makes what a function did part of the baseline of `conn`.
 fn move_baseline(conn: &fuse_conn_info, f: impl FnOnce(Baseline) -> Baseline) {
-    if let Some((at, before)) = NEGOTIATION.get().filter(|(at, _)| *at == address(conn)) {
-        NEGOTIATION.set(Some((at, f(before))));
+    if let Some(negotiation) = negotiation(conn) {
+        NEGOTIATION.set(Some(Negotiation { baseline: f(negotiation.baseline), ..negotiation }));
     }
+}
+
+/// Flags that no capability stands for and that need nothing but to be passed on.
+const FURTHER: InitFlags = InitFlags::ABORT_ERROR
+    .union(InitFlags::SUBMOUNTS)
+    .union(InitFlags::HAS_INODE_DAX)
+    .union(InitFlags::CREATE_SUPP_GROUP)
+    .union(InitFlags::HAS_RESEND);
+
+/// The flags of INIT that the kernel offers; none, and a log line, where no callback is looking at `conn`.
+pub fn init_flags(conn: &fuse_conn_info, function: &str) -> Option<InitFlags> {
+    let offered = negotiation(conn).map(|negotiation| negotiation.offered);
+    if offered.is_none() {
+        log::error!("{function}: only the init callback of a file system may call it, with what it was given");
+    }
+    offered
+}
+
+/// Wants flags of INIT besides what the capabilities stand for, all or none. ENOTSUP when the kernel does not offer one
+/// of them; EINVAL, and a log line, for one that is wanted in another way or that the library could not live up to.
+pub fn want_init_flags(conn: &fuse_conn_info, flags: InitFlags, function: &str) -> Result<(), Errno> {
+    let offered = init_flags(conn, function).ok_or(Errno::EINVAL)?;
+    let unknown = flags.difference(FURTHER);
+    if !unknown.is_empty() {
+        let how = match super::capabilities::offered(unknown) {
+            0 => "the library does not carry them",
+            _ => "capabilities stand for them (FUSE_CAP)",
+        };
+        log::error!("{function}: INIT flags {:#x} cannot be wanted: {how}", unknown.bits());
+        return Err(Errno::EINVAL);
+    }
+    if !offered.contains(flags) {
+        return Err(Errno::ENOTSUP);
+    }
+    if let Some(negotiation) = negotiation(conn) {
+        NEGOTIATION.set(Some(Negotiation { wanted: negotiation.wanted | flags, ..negotiation }));
+    }
+    Ok(())
 }
 
 /// Whether the kernel offers any of `caps`.
@@ -123,7 +183,8 @@ mod tests {
             want_ext: DEFAULT,
             ..fuse_conn_info::default()
         };
-        negotiate(&mut conn, ext, callback);
+        let further = negotiate(&mut conn, ext, InitFlags::ABORT_ERROR | InitFlags::PASSTHROUGH, callback);
+        assert!(FURTHER.contains(further));
         assert_eq!(conn.want, conn.want_ext as u32);
         conn.want_ext
     }
@@ -149,6 +210,27 @@ mod tests {
         assert_eq!(agreed(true, |c| (c.want |= 0x10, unwant(c, 0x10)).1), DEFAULT);
         assert_eq!(agreed(true, |c| c.want = (want(c, 0x20), c.want | 0x10).1), DEFAULT | 0x30);
         assert_eq!(agreed(true, |c| c.want = (want(c, 0x20), c.want & !0x20).1), DEFAULT);
+    }
+
+    #[test]
+    fn further_flags() {
+        let mut conn = fuse_conn_info::default();
+        let offered = InitFlags::ABORT_ERROR | InitFlags::HAS_RESEND | InitFlags::MAP_ALIGNMENT | InitFlags::POSIX_ACL;
+        let want = |conn: &fuse_conn_info, flags| want_init_flags(conn, flags, "a test");
+        let wanted = negotiate(&mut conn, true, offered, |c| {
+            assert_eq!(init_flags(c, "a test"), Some(offered));
+            assert_eq!(want(c, InitFlags::ABORT_ERROR), Ok(()));
+            assert_eq!(want(c, InitFlags::HAS_RESEND | InitFlags::CREATE_SUPP_GROUP), Err(Errno::ENOTSUP));
+            for flag in [InitFlags::MAP_ALIGNMENT, InitFlags::POSIX_ACL, InitFlags::from_bits_retain(1 << 63)] {
+                assert_eq!(want(c, InitFlags::HAS_RESEND | flag), Err(Errno::EINVAL));
+            }
+            assert_eq!(want(&fuse_conn_info::default(), InitFlags::HAS_RESEND), Err(Errno::EINVAL));
+            // What else the callback does is no end of it.
+            assert!(!super::want(c, 1));
+            unwant(c, 1);
+        });
+        assert_eq!(wanted, InitFlags::ABORT_ERROR);
+        assert_eq!(init_flags(&conn, "a test"), None);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Changing what the init callback asks for. Only since 3.17, so not in so.3.
 
+use super::init_flags::with_conn;
 use crate::abi::c::common::{
     CONN_IO_URING_SINGLE_ISSUER, CONN_NO_INTERRUPT, FUSE_CONN_FLAG_NO_INTERRUPT, FUSE_CONN_FLAG_SINGLE_ISSUER,
     fuse_conn_info,
@@ -8,23 +9,6 @@ use crate::capi::result::ToC;
 use crate::session::wants;
 use core::ffi::c_int;
 use nix::errno::Errno;
-
-/// Lends what the init callback got to `f`; a null pointer is a log line and none.
-///
-/// # Safety
-/// `conn` is null or points to a struct that nothing else uses meanwhile.
-unsafe fn with_conn<R>(
-    conn: *mut fuse_conn_info,
-    function: &str,
-    f: impl FnOnce(&mut fuse_conn_info) -> R,
-) -> Option<R> {
-    // SAFETY: the caller vouches for the struct.
-    let conn = unsafe { conn.as_mut() };
-    if conn.is_none() {
-        log::error!("{function}: null pointer");
-    }
-    conn.map(f)
-}
 
 /// Wants capabilities, in `want` and `want_ext` alike. For the init callback.
 ///

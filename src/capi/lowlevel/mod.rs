@@ -15,4 +15,6 @@ mod reply_ioctl;
 mod request;
 pub mod session;
 #[cfg(not(soname = "3"))]
+mod uring;
+#[cfg(not(soname = "3"))]
 mod watchdog;

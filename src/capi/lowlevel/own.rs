@@ -42,7 +42,7 @@ symver!(fuse_req_flags, "FUSEWIRE_1.0");
 ///
 /// Returns how many there are, of which no more than `size` were stored; -ENOENT when the request brings no such list;
 /// -EIO after a log line when the kernel sent nonsense; -EINVAL after a log line when the request is not in flight. May
-/// be called on any thread until the reply. Since fusewire 1.0, Linux 6.4.
+/// be called on any thread until the reply. Since fusewire 1.0, Linux 6.3.
 ///
 /// # Safety
 /// `list` has room for `size` elements, or is NULL.
