@@ -72,13 +72,18 @@ struct fuse_session *new_session(const struct fuse_lowlevel_ops *ops, size_t op_
     return se;
 }
 
-struct fuse_session *memory_session(const struct fuse_lowlevel_ops *ops)
+void connect_memory(struct fuse_session *se)
 {
     const struct fuse_custom_io io = { .writev = on_writev, .read = on_read };
-    struct fuse_session *se = new_session(ops, sizeof(*ops));
-    MUST(se != NULL, "no session");
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     MUST(fuse_session_custom_io(se, &io, fd) == 0, "not connected");
+}
+
+struct fuse_session *memory_session(const struct fuse_lowlevel_ops *ops)
+{
+    struct fuse_session *se = new_session(ops, sizeof(*ops));
+    MUST(se != NULL, "no session");
+    connect_memory(se);
     return se;
 }
 

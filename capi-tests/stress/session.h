@@ -39,6 +39,7 @@ void count_log_lines(void);
 
 struct fuse_session *new_session(const struct fuse_lowlevel_ops *ops, size_t op_size);
 /* Without a kernel: messages go to on_message, and there is nothing to read. */
+void connect_memory(struct fuse_session *se);
 struct fuse_session *memory_session(const struct fuse_lowlevel_ops *ops);
 void feed(struct fuse_session *se, const void *message, size_t len);
 void feed_init(struct fuse_session *se);

@@ -73,6 +73,11 @@ def test_every_case_is_run(ours, program):
     assert run(ours, program(ours, "bad_callers"), "--list").split() == CASES
 
 
+@pytest.mark.parametrize("which", ["one", "rest"])
+def test_no_memory(ours, program, which):
+    run(ours, program(ours, "nomem"), which)
+
+
 @pytest.mark.parametrize("command", [("threads", 1000), ("garbage", 20, 7, 3000), ("bad_callers",)], ids=lambda c: c[0])
 def test_valgrind(libs, program, valgrind, command):
     name, *arguments = command

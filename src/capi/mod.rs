@@ -38,6 +38,7 @@ pub mod cuse;
 pub mod daemonize;
 pub mod log;
 pub mod lowlevel;
+mod memory;
 pub mod opt;
 mod result;
 #[cfg(not(soname = "3"))]
