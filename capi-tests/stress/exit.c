@@ -8,18 +8,15 @@
  */
 #include "session.h"
 
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <sys/uio.h>
 
 enum { WORKERS = 64 };
 
 static struct fuse_session *se;
 static const char *mountpoint, *from;
-static int ends[2]; /* of the daemon's own I/O: the library's, ours */
+static int peer; /* the other end of the daemon's own I/O */
 static bool on_mount, threaded;
 static double asked_at;
 static pthread_t loop_thread;
@@ -71,45 +68,6 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 
 static const struct fuse_lowlevel_ops ops = { .lookup = on_lookup, .getattr = on_getattr, .statfs = on_statfs };
 
-/* ---- the daemon's own I/O ---- */
-
-static ssize_t io_read(int fd, void *buf, size_t len, void *userdata)
-{
-    (void)userdata;
-    return read(fd, buf, len);
-}
-
-static ssize_t io_writev(int fd, struct iovec *iov, int count, void *userdata)
-{
-    (void)userdata;
-    return writev(fd, iov, count);
-}
-
-/* Sends a lookup, or INIT, and does not wait. */
-static void send_request(uint32_t opcode, const void *arguments, size_t len)
-{
-    static atomic_ullong unique = 2;
-    struct fuse_in_header head = { .len = (uint32_t)(sizeof(head) + len), .opcode = opcode, .nodeid = 1,
-                                   .unique = atomic_fetch_add(&unique, 2) };
-    struct iovec parts[] = { { &head, sizeof(head) }, { (void *)arguments, len } };
-    MUST(writev(ends[1], parts, 2) == (ssize_t)head.len, "send");
-}
-
-static void receive_reply(void)
-{
-    uint8_t reply[4096];
-    MUST(read(ends[1], reply, sizeof(reply)) > 0, "receive");
-}
-
-static void connect_pipe(void)
-{
-    const struct fuse_custom_io io = { .read = io_read, .writev = io_writev };
-    MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
-    MUST(fuse_session_custom_io(se, &io, ends[0]) == 0, "connect");
-    const struct fuse_init_in init = { .major = 7, .minor = 38, .flags = 0x3fffffff };
-    send_request(FUSE_INIT, &init, sizeof(init));
-}
-
 /* ---- whoever uses the file system ---- */
 
 static void look_up(const char *name)
@@ -135,13 +93,13 @@ static void keep_all_busy(void)
         if (on_mount)
             MUST(pthread_create(&threads[i], NULL, ask_for_figures, NULL) == 0, "pthread_create");
         else
-            send_request(FUSE_STATFS, NULL, 0);
+            send_request(peer, FUSE_STATFS, NULL, 0);
     }
     for (int i = 0; i < WORKERS; i++) {
         if (on_mount)
             pthread_join(threads[i], NULL);
         else
-            receive_reply();
+            receive_reply(peer);
     }
 }
 
@@ -149,7 +107,7 @@ static void *use_and_end(void *unused)
 {
     (void)unused;
     if (!on_mount)
-        receive_reply();
+        receive_reply(peer);
     if (threaded)
         keep_all_busy();
     else if (on_mount)
@@ -162,7 +120,7 @@ static void *use_and_end(void *unused)
     else if (on_mount)
         look_up("exit");
     else
-        send_request(FUSE_LOOKUP, "exit", 5);
+        send_request(peer, FUSE_LOOKUP, "exit", 5);
     return NULL;
 }
 
@@ -185,16 +143,15 @@ int main(int argc, char **argv)
     threaded = strcmp(argv[2], "threads") == 0;
     from = argv[3];
     mountpoint = argv[4];
-    /* On the device it makes no difference that system calls are restarted behind the handler, as signal(2) has it. A
-     * read of the daemon's own that does not return cannot be ended. */
-    const struct sigaction action = { .sa_handler = on_signal, .sa_flags = on_mount ? SA_RESTART : 0 };
+    /* System calls are restarted behind the handler, as signal(2) has it. */
+    const struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
     MUST(sigaction(SIGUSR1, &action, NULL) == 0, "sigaction");
     alarm(20);
     se = new_session(&ops, sizeof(ops));
     if (on_mount)
         MUST(fuse_session_mount(se, mountpoint) == 0, "mount");
     else
-        connect_pipe();
+        peer = connect_socket(se);
     loop_thread = pthread_self();
     pthread_t user;
     MUST(pthread_create(&user, NULL, use_and_end, NULL) == 0, "pthread_create");
@@ -206,7 +163,7 @@ int main(int argc, char **argv)
     pthread_join(user, NULL);
     fuse_session_destroy(se);
     if (!on_mount)
-        close(ends[1]);
+        close(peer);
     printf("%.3f\n", took);
     return 0;
 }

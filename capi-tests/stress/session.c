@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 void (*on_message)(const struct fuse_out_header *head, const void *payload, size_t len);
@@ -109,6 +110,48 @@ void feed_init(struct fuse_session *se)
 {
     const struct fuse_init_in init = { .major = 7, .minor = 38, .max_readahead = 65536, .flags = 0x3fffffff };
     feed_request(se, FUSE_INIT, 2, &init, sizeof(init));
+}
+
+static ssize_t socket_read(int fd, void *buf, size_t len, void *userdata)
+{
+    (void)userdata;
+    return read(fd, buf, len);
+}
+
+static ssize_t socket_writev(int fd, struct iovec *iov, int count, void *userdata)
+{
+    (void)userdata;
+    return writev(fd, iov, count);
+}
+
+int connect_socket(struct fuse_session *se)
+{
+    const struct fuse_custom_io io = { .read = socket_read, .writev = socket_writev };
+    const struct fuse_init_in init = { .major = 7, .minor = 38, .flags = 0x3fffffff };
+    int ends[2];
+    MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
+    MUST(fuse_session_custom_io(se, &io, ends[0]) == 0, "not connected");
+    send_request(ends[1], FUSE_INIT, &init, sizeof(init));
+    return ends[1];
+}
+
+void send_request(int peer, uint32_t opcode, const void *arguments, size_t len)
+{
+    static atomic_ullong unique = 2;
+    struct fuse_in_header head = { .len = (uint32_t)(sizeof(head) + len), .opcode = opcode, .nodeid = 1,
+                                   .unique = atomic_fetch_add(&unique, 2) };
+    struct iovec parts[] = { { &head, sizeof(head) }, { (void *)arguments, len } };
+    MUST(writev(peer, parts, 2) == (ssize_t)head.len, "send");
+}
+
+int receive_reply(int peer)
+{
+    struct {
+        struct fuse_out_header head;
+        uint8_t payload[4096];
+    } reply;
+    MUST(read(peer, &reply, sizeof(reply)) >= (ssize_t)sizeof(reply.head), "receive");
+    return reply.head.error;
 }
 
 uint64_t random_number(void)

@@ -46,6 +46,13 @@ void feed_init(struct fuse_session *se);
 /* Feeds a request of a head and what is given. */
 void feed_request(struct fuse_session *se, uint32_t opcode, uint64_t unique, const void *arguments, size_t len);
 
+/* Connects a session to a socket, whose other end is returned, and sends INIT there. */
+int connect_socket(struct fuse_session *se);
+/* Sends a request through the other end, and does not wait. */
+void send_request(int peer, uint32_t opcode, const void *arguments, size_t len);
+/* The error of the next reply. */
+int receive_reply(int peer);
+
 /* A generator of numbers for each thread that asks; the same seed gives the same numbers. */
 extern _Thread_local uint64_t seed;
 uint64_t random_number(void);

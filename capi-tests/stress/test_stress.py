@@ -11,7 +11,14 @@ import pytest
 from harness import REPO, Library, mounts
 
 HERE = Path(__file__).parent
-CASES = [line.split('"')[1] for line in (HERE / "bad_callers.c").read_text().splitlines() if line.startswith('    { "')]
+
+
+def cases_of(name):
+    """The cases that a program's table lists."""
+    return [line.split('"')[1] for line in (HERE / f"{name}.c").read_text().splitlines() if line.startswith('    { "')]
+
+
+CASES = cases_of("bad_callers")
 FLAGS = ("-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror")
 VALGRIND = [
     "valgrind",
@@ -76,6 +83,11 @@ def test_every_case_is_run(ours, program):
 @pytest.mark.parametrize("which", ["one", "rest"])
 def test_no_memory(ours, program, which):
     run(ours, program(ours, "nomem"), which)
+
+
+@pytest.mark.parametrize("case", cases_of("workers"))
+def test_workers(ours, program, case):
+    run(ours, program(ours, "workers"), case)
 
 
 @pytest.mark.parametrize("command", [("threads", 1000), ("garbage", 20, 7, 3000), ("bad_callers",)], ids=lambda c: c[0])

@@ -1,17 +1,13 @@
 //! Asking a session's loops to end, from any thread and from signal handlers.
 
 use super::Session;
-use crate::transport::wake::Thread;
+use crate::transport::wake::{Alarm, AlarmSet, Thread};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::time::Duration;
-
-/// How often a receive of the daemon's own is woken again, at intervals of a millisecond.
-const CUSTOM_WAKES: u32 = 20;
 
 /// State of the exit protocol.
 #[derive(Default)]
@@ -23,6 +19,8 @@ pub struct Exit {
     receiving: AtomicI32,
     /// Whether the exit made the device non-blocking, and the loop must undo that.
     made_nonblocking: AtomicBool,
+    /// Wakes a single-threaded loop's receive where that is the daemon's own function, which knows of no non-blocking.
+    alarm: Alarm,
     /// Wakes the thread that waits for a pool; made with the first pool.
     bell: OnceLock<EventFd>,
 }
@@ -52,33 +50,22 @@ impl Session {
     /// is interrupted. Between the two no wake-up is lost.
     pub fn exit(&self) {
         self.exit.asked.store(true, Ordering::SeqCst);
-        if let Some(bell) = self.exit.bell.get() {
-            let _ = bell.write(1);
-        }
+        self.ring();
         let receiving = self.exit.receiving.load(Ordering::SeqCst);
         let receiver = Thread::from_number(receiving);
         let Some(channel) = self.channel.get().filter(|_| receiving != 0) else { return };
         if channel.set_nonblocking(true) == Ok(true) {
             self.exit.made_nonblocking.store(true, Ordering::SeqCst);
         }
-        if receiver.is_current() {
-            return;
-        }
-        receiver.wake();
-        if channel.as_device().is_none() {
-            self.wake_again(receiver);
-        }
-    }
-
-    /// The daemon's own receive knows of no non-blocking: a wake-up that came just before it is lost and must be
-    /// repeated, until the loop is seen to have left it. One that does not return for a signal is not waited for.
-    fn wake_again(&self, receiver: Thread) {
-        for _ in 0..CUSTOM_WAKES {
-            std::thread::sleep(Duration::from_millis(1));
-            if self.exit.receiving.load(Ordering::SeqCst) != receiver.number() {
-                break;
-            }
+        if !receiver.is_current() {
             receiver.wake();
+        }
+        if channel.as_device().is_none() {
+            self.exit.alarm.switch(true);
+            // The loop may have left the receive meanwhile. Whichever of the two comes last switches it off.
+            if self.exit.receiving.load(Ordering::SeqCst) != receiver.number() {
+                self.exit.alarm.switch(false);
+            }
         }
     }
 
@@ -112,6 +99,15 @@ impl Session {
         }
     }
 
+    /// Prepares the calling thread for being woken in receives of the daemon's own, until the guard is dropped.
+    pub(super) fn set_alarm(&self) -> Option<AlarmSet<'_>> {
+        if self.channel().is_ok_and(|channel| channel.as_device().is_some()) {
+            return None;
+        }
+        let set = self.exit.alarm.set_up();
+        set.inspect_err(|e| log::warn!("no timer, an exit may wait for the next request: {}", e.desc())).ok()
+    }
+
     /// Says that `thread` is about to receive, until the guard is dropped; none when the exit was asked for before.
     #[inline]
     pub(super) fn receiving(&self, thread: Thread) -> Option<Receiving<'_>> {
@@ -120,12 +116,22 @@ impl Session {
         (!self.exit.asked.load(Ordering::SeqCst)).then_some(guard)
     }
 
-    /// Waits until the exit is asked for, or a signal came.
-    pub(super) fn wait_for_exit(&self) -> Result<(), Errno> {
+    /// Waits until the exit is asked for, a worker has ended, or a signal came.
+    pub(super) fn wait_for_bell(&self) -> Result<(), Errno> {
         let bell = self.exit.bell()?;
-        match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+        let rung = match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno),
+        };
+        // An exit after this rings again.
+        let _ = bell.read();
+        rung
+    }
+
+    /// Wakes the thread that waits for a pool.
+    pub(super) fn ring(&self) {
+        if let Some(bell) = self.exit.bell.get() {
+            let _ = bell.write(1);
         }
     }
 }
@@ -137,6 +143,9 @@ pub(super) struct Receiving<'a> {
 
 impl Drop for Receiving<'_> {
     fn drop(&mut self) {
-        self.exit.receiving.store(0, Ordering::Relaxed);
+        self.exit.receiving.store(0, Ordering::SeqCst);
+        if self.exit.asked.load(Ordering::SeqCst) {
+            self.exit.alarm.switch(false);
+        }
     }
 }

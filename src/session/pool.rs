@@ -2,142 +2,137 @@
 //!
 //! Each worker receives and serves on its own. One that takes a request while no other waits for the next starts a
 //! further worker first, so a slow callback never keeps others waiting while there is room to grow. The calling
-//! thread serves nothing: it waits for the exit, which makes signals meet it and not a callback.
+//! thread serves nothing: it waits for the exit, which makes signals meet it and not a callback, and joins workers that
+//! have ended.
 
 use super::Session;
 use crate::abi::opcode::Opcode;
 use crate::decode;
 use crate::opt::loop_config::LoopConfig;
-use crate::transport::{Channel, wake::Thread};
+use crate::transport::threads::{self, Crew, Uncancellable};
+use crate::transport::{Buffer, Channel, wake::Thread};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::Scope;
+use std::sync::{Arc, OnceLock};
 
-/// How often workers that have not left are woken again, in milliseconds.
-const REPEAT_WAKE: u16 = 5;
-/// Stack of a worker when the system sets no limit: what threads of C programs have.
-const DEFAULT_STACK: usize = 8 << 20;
-
-/// One worker, as the thread that ends the pool sees it.
+/// What a worker has for itself.
 struct Worker {
-    thread: Thread,
+    /// Known once it runs.
+    thread: OnceLock<Thread>,
     receiving: AtomicBool,
+    /// Locked by the worker as long as it lives.
+    buffer: Mutex<Buffer>,
+    /// Under clone_fd.
+    channel: Option<Arc<Channel>>,
 }
 
 struct Pool<'s> {
     session: &'s Session,
     config: LoopConfig,
-    workers: Mutex<Vec<Arc<Worker>>>,
     running: AtomicU32,
     /// Workers that wait for a request.
     waiting: AtomicU32,
     failure: Mutex<Option<Errno>>,
 }
 
+/// The workers of a pool.
+type Workers<'p, 's> = threads::Threads<'p, Pool<'s>>;
+
 impl Session {
     /// Serves requests on a pool of threads until the session ends. Returns as [`Session::run`] does.
+    ///
+    /// A callback may end its worker; another takes its place. The calling thread cannot be cancelled: the workers use
+    /// what it has on its stack.
     pub fn run_pool(&self, config: LoopConfig) -> Result<i32, Errno> {
         self.channel_to_serve()?;
         self.exit.bell()?;
-        let pool = Pool {
-            session: self,
-            config,
-            workers: Mutex::default(),
-            running: AtomicU32::new(0),
-            waiting: AtomicU32::new(0),
-            failure: Mutex::new(None),
-        };
-        let outcome = std::thread::scope(|scope| {
-            pool.start_worker(scope).inspect_err(|_| log::error!("the first worker thread could not be started"))?;
-            let mut waited = Ok(());
-            while waited.is_ok() && !self.exited() {
-                waited = self.wait_for_exit();
-            }
-            // Whatever ended the wait: the scope ends only when all workers have left.
+        let _uncancellable = Uncancellable::from_now();
+        let (running, waiting) = (AtomicU32::new(0), AtomicU32::new(0));
+        let pool = Pool { session: self, config, running, waiting, failure: Mutex::new(None) };
+        let outcome = threads::scope(&pool, |workers| {
+            let outcome = pool.supervise(workers);
+            // Whatever ended it: the scope ends only when all workers have left.
             self.exit();
-            pool.dismiss();
-            waited
+            outcome
         });
         let failure = pool.failure.lock().take();
         self.finish_loop(failure.map_or(outcome, Err))
     }
 }
 
-impl<'s> Pool<'s> {
+impl Pool<'_> {
+    /// Sees to it that there are workers, until the exit.
+    fn supervise(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
+        while !self.session.exited() {
+            if self.waiting.load(Ordering::Relaxed) == 0
+                && let Err(errno) = self.start_worker(workers)
+                && self.running.load(Ordering::Relaxed) == 0
+            {
+                log::error!("no worker thread could be started: {}", errno.desc());
+                return Err(errno);
+            }
+            self.session.wait_for_bell()?;
+            workers.reap();
+        }
+        Ok(())
+    }
+
     /// Starts a worker, if there is room for one.
-    fn start_worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), Errno> {
+    fn start_worker(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
         // At once, as two workers may each have found that no other is waiting.
         let more = |running| (running < self.config.max_threads.max(1)).then_some(running + 1);
         if self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
             return Ok(());
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let started = without_termination_signals(|| {
-            let builder = std::thread::Builder::new().name("fuse-worker".into()).stack_size(stack_size());
-            builder.spawn_scoped(scope, move || self.work(scope))
+        let started = Buffer::new(self.session.buf_size()).and_then(|buffer| {
+            let (thread, receiving) = (OnceLock::new(), AtomicBool::new(false));
+            let worker = Worker { thread, receiving, buffer: Mutex::new(buffer), channel: self.own_channel() };
+            without_termination_signals(|| workers.start(worker, stack_size()))
         });
-        match started {
-            Ok(_) => Ok(()),
-            Err(e) => {
-                self.running.fetch_sub(1, Ordering::Relaxed);
-                self.waiting.fetch_sub(1, Ordering::Relaxed);
-                Err(e.raw_os_error().map_or(Errno::EAGAIN, Errno::from_raw))
-            }
+        if started.is_err() {
+            self.running.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
         }
+        started
     }
 
-    /// A worker's life.
-    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
-        if let Err(errno) = self.serve(scope) {
-            self.failure.lock().get_or_insert(errno);
-            self.session.exit();
-        }
-        self.running.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn serve<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), Errno> {
-        let worker = Arc::new(Worker { thread: Thread::current()?, receiving: AtomicBool::new(false) });
-        self.workers.lock().push(worker.clone());
-        let own = self.own_channel();
-        let channel = own.as_deref().map_or_else(|| self.session.channel(), Ok)?;
-        let mut buf = vec![0; self.session.buf_size()];
-        let outcome = loop {
+    fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
+        let _ = worker.thread.set(Thread::current()?);
+        let channel = worker.channel.as_deref().map_or_else(|| self.session.channel(), Ok)?;
+        let mut buffer = worker.buffer.lock();
+        let buf = buffer.bytes();
+        loop {
             worker.receiving.store(true, Ordering::SeqCst);
             if self.session.exited() {
-                break Ok(());
+                return Ok(());
             }
-            let received = self.session.receive(channel, &mut buf);
+            let received = self.session.receive(channel, buf);
             worker.receiving.store(false, Ordering::Relaxed);
             let message = match received {
-                Ok(0) => break Ok(()),
+                Ok(0) => return Ok(()),
                 Ok(n) => buf.get(..n).unwrap_or_default(),
                 Err(Errno::EINTR) => continue,
-                Err(errno) => break Err(errno),
+                Err(errno) => return Err(errno),
             };
-            self.take_request(scope, message);
+            self.take_request(workers, message);
             self.session.process(channel, message);
             if !self.wait_again() {
-                break Ok(());
+                return Ok(());
             }
-        };
-        self.workers.lock().retain(|w| !Arc::ptr_eq(w, &worker));
-        if let Some(channel) = own {
-            self.session.clones.lock().push(channel);
         }
-        outcome
     }
 
     /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
-    fn take_request<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, message: &[u8]) {
+    fn take_request(&self, workers: &Workers<'_, '_>, message: &[u8]) {
         let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32];
         let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
         let brief = decode::header(message).is_some_and(|h| brief.contains(&h.opcode));
         if last && !brief {
             // Without a further worker the pool still serves, only less at once.
-            let _ = self.start_worker(scope).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
+            let _ = self.start_worker(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
         }
     }
 
@@ -162,18 +157,35 @@ impl<'s> Pool<'s> {
         let made = self.session.channel().and_then(Channel::try_clone);
         made.map(Arc::new).inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
     }
+}
 
-    /// Wakes the workers until all have left. Those in a callback leave when it returns.
-    fn dismiss(&self) {
-        loop {
-            let workers = self.workers.lock().clone();
-            for worker in workers.iter().filter(|w| w.receiving.load(Ordering::SeqCst)) {
-                worker.thread.wake();
-            }
-            if self.running.load(Ordering::Relaxed) == 0 {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(REPEAT_WAKE.into()));
+impl Crew for Pool<'_> {
+    type Member = Worker;
+
+    fn work(&self, workers: &Workers<'_, '_>, worker: &Worker) {
+        if let Err(errno) = self.serve(workers, worker) {
+            self.failure.lock().get_or_insert(errno);
+            self.session.exit();
+        }
+    }
+
+    fn ended(&self, worker: &Worker) {
+        if let Some(channel) = &worker.channel {
+            self.session.clones.lock().push(channel.clone());
+        }
+        if worker.receiving.load(Ordering::Relaxed) {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.session.ring();
+    }
+
+    /// A worker in a callback ends when that returns.
+    fn call_off(&self, worker: &Worker) {
+        if worker.receiving.load(Ordering::SeqCst)
+            && let Some(thread) = worker.thread.get()
+        {
+            thread.wake();
         }
     }
 }
@@ -190,17 +202,12 @@ fn without_termination_signals<T>(start: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Stack of a worker in bytes: FUSE_THREAD_STACK, or what the system gives C threads.
-fn stack_size() -> usize {
-    let asked = std::env::var("FUSE_THREAD_STACK").ok();
-    if let Some(size) = asked.as_deref().map(str::parse) {
-        return size.unwrap_or_else(|_| {
-            log::error!("FUSE_THREAD_STACK is no number of bytes: {}", asked.as_deref().unwrap_or_default());
-            DEFAULT_STACK
-        });
+/// Stack of a worker in bytes, where FUSE_THREAD_STACK says one.
+fn stack_size() -> Option<usize> {
+    let asked = std::env::var_os("FUSE_THREAD_STACK")?;
+    let size = asked.to_str().and_then(|number| number.parse().ok());
+    if size.is_none() {
+        log::error!("FUSE_THREAD_STACK is no number of bytes: {}", asked.to_string_lossy());
     }
-    match nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_STACK) {
-        Ok((soft, _)) if soft != nix::sys::resource::RLIM_INFINITY => soft as usize,
-        _ => DEFAULT_STACK,
-    }
+    size
 }

@@ -3,7 +3,7 @@
 use super::Session;
 use super::edition::EDITION;
 use crate::abi::wire::InHeader;
-use crate::transport::{Channel, wake::Thread};
+use crate::transport::{Buffer, Channel, wake::Thread};
 use nix::errno::Errno;
 
 impl Session {
@@ -46,10 +46,12 @@ impl Session {
     pub fn run(&self) -> Result<i32, Errno> {
         let channel = self.channel_to_serve()?;
         let thread = Thread::current()?;
-        let mut buf = vec![0; self.buf_size()];
+        let _alarm = self.set_alarm();
+        let mut buffer = Buffer::new(self.buf_size())?;
+        let buf = buffer.bytes();
         let outcome = loop {
             let Some(receiving) = self.receiving(thread) else { break Ok(()) };
-            let received = self.receive(channel, &mut buf);
+            let received = self.receive(channel, buf);
             drop(receiving);
             match received {
                 Ok(0) => break Ok(()),

@@ -2,10 +2,13 @@
 //!
 //! One of the few folders with unsafe code: system calls without a safe wrapper and the daemon's C functions.
 
+mod buffer;
 mod channel;
 mod custom;
 pub mod fd;
+pub mod threads;
 pub mod wake;
 
+pub use buffer::Buffer;
 pub use channel::Channel;
 pub use custom::CustomIo;

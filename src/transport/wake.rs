@@ -4,10 +4,11 @@
 //! nobody else uses, with a handler that does nothing, sent to the one thread that is meant. It is never sent to a
 //! thread that is not in a receive.
 
+use core::ffi::c_void;
 use nix::errno::Errno;
 use nix::unistd::{Pid, getpid, gettid};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
 /// The signal in use, 0 before the first loop.
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
@@ -50,6 +51,69 @@ impl Thread {
         let signal = SIGNAL.load(Ordering::Relaxed);
         // SAFETY: tgkill takes numbers; a thread that is gone is an error that nobody needs.
         unsafe { libc::syscall(libc::SYS_tgkill, getpid().as_raw(), self.0.as_raw(), signal) };
+    }
+}
+
+/// How often an alarm wakes, in nanoseconds.
+const INTERVAL: libc::c_long = 2_000_000;
+
+/// Wakes one thread again and again while it is on. A receive of the daemon's own needs that: a wake-up that comes just
+/// before it, or in a signal handler that interrupted it, does not end it.
+#[derive(Debug)]
+pub struct Alarm {
+    timer: AtomicPtr<c_void>,
+}
+
+/// Any number may be a timer's, but none is that large.
+const NO_TIMER: *mut c_void = core::ptr::without_provenance_mut(usize::MAX);
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self { timer: AtomicPtr::new(NO_TIMER) }
+    }
+}
+
+impl Alarm {
+    /// Makes it the calling thread's until the guard is dropped. It is off.
+    pub fn set_up(&self) -> Result<AlarmSet<'_>, Errno> {
+        let thread = Thread::current()?;
+        let mut timer = NO_TIMER;
+        // SAFETY: the event is fully initialised; the timer is filled.
+        unsafe {
+            let mut event: libc::sigevent = core::mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = SIGNAL.load(Ordering::Relaxed);
+            event.sigev_notify_thread_id = thread.number();
+            Errno::result(libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer))?;
+        }
+        self.timer.store(timer, Ordering::SeqCst);
+        Ok(AlarmSet { alarm: self })
+    }
+
+    /// Switches it on or off, if it is set up. Async-signal-safe.
+    pub fn switch(&self, on: bool) {
+        let timer = self.timer.load(Ordering::SeqCst);
+        if timer == NO_TIMER {
+            return;
+        }
+        let interval = libc::timespec { tv_sec: 0, tv_nsec: if on { INTERVAL } else { 0 } };
+        let setting = libc::itimerspec { it_interval: interval, it_value: interval };
+        // SAFETY: takes a number and a setting that outlives the call. A timer that is gone is an error that nobody
+        // needs: the system counts on before it uses a number again.
+        unsafe { libc::timer_settime(timer, 0, &setting, core::ptr::null_mut()) };
+    }
+}
+
+/// An alarm has its thread.
+pub struct AlarmSet<'a> {
+    alarm: &'a Alarm,
+}
+
+impl Drop for AlarmSet<'_> {
+    fn drop(&mut self) {
+        let timer = self.alarm.timer.swap(NO_TIMER, Ordering::SeqCst);
+        // SAFETY: the timer is the one that was made for the guard.
+        unsafe { libc::timer_delete(timer) };
     }
 }
 

@@ -1,0 +1,63 @@
+//! Memory that messages are received into.
+
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+use nix::errno::Errno;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+
+/// Zeroed pages of its own: the system gives them when they are first written to, and has them back when this is
+/// dropped. That there is no room is an error here, where an allocator would end the process.
+#[derive(Debug)]
+pub struct Buffer {
+    start: NonNull<u8>,
+    size: NonZeroUsize,
+}
+
+// SAFETY: the pages are this value's alone, whichever thread has it.
+unsafe impl Send for Buffer {}
+
+impl Buffer {
+    /// A buffer of `size` bytes; ENOMEM, after a log line, when there is no memory for it.
+    pub fn new(size: usize) -> Result<Self, Errno> {
+        let size = NonZeroUsize::new(size).ok_or(Errno::EINVAL)?;
+        // SAFETY: a new mapping, which no other memory is touched by.
+        let mapped =
+            unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) };
+        let start =
+            mapped.inspect_err(|errno| log::error!("no memory for a buffer of {size} bytes: {}", errno.desc()))?;
+        Ok(Self { start: start.cast(), size })
+    }
+
+    /// Its bytes.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the mapping has `size` bytes, all of them initialised, and is borrowed as long as `self` is.
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size.get()) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and nothing borrows it any more.
+        let _ = unsafe { munmap(self.start.cast(), self.size.get()) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_aligned_zeroed_and_writable() {
+        let mut buffer = Buffer::new(10_000).unwrap();
+        let bytes = buffer.bytes();
+        assert_eq!((bytes.len(), bytes.as_ptr().addr() % 4096), (10_000, 0));
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        bytes.fill(7);
+    }
+
+    #[test]
+    fn no_room_is_an_error() {
+        assert_eq!(Buffer::new(usize::MAX / 2).map(drop), Err(Errno::ENOMEM));
+        assert_eq!(Buffer::new(0).map(drop), Err(Errno::EINVAL));
+    }
+}

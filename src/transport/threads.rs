@@ -1,0 +1,223 @@
+//! Threads that may end in any way.
+//!
+//! A callback of the daemon may end its thread with pthread_exit(3). That drops nothing of what lies on the thread's
+//! stack, and nobody who waits for a thread of the standard library would hear of it. So what a thread has for itself
+//! is kept where it is dropped after the thread was joined, and a thread-local variable's destructor, which runs
+//! however a thread ends, says that it did.
+
+use core::cell::Cell;
+use core::ffi::{CStr, c_int, c_void};
+use core::mem::MaybeUninit;
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// How long to wait for a thread before it is called off again, in nanoseconds.
+const PATIENCE: libc::c_long = 5_000_000;
+/// What the threads are called in the system.
+const NAME: &CStr = c"fuse_worker";
+
+/// What threads do together.
+pub trait Crew: Sync {
+    /// What one of them has for itself.
+    type Member: Send + Sync;
+
+    /// A thread's life. It may never return, see [the module](self).
+    fn work(&self, threads: &Threads<'_, Self>, own: &Self::Member);
+
+    /// The last that a thread does, however it ends.
+    fn ended(&self, own: &Self::Member);
+
+    /// Asks a thread to end. It is asked again until it did.
+    fn call_off(&self, own: &Self::Member);
+}
+
+/// The threads of a crew.
+pub struct Threads<'c, C: Crew + ?Sized> {
+    crew: &'c C,
+    /// Those that were not joined yet.
+    records: Mutex<Vec<Arc<Record<'c, C>>>>,
+}
+
+/// One thread, kept until it is joined.
+struct Record<'c, C: Crew + ?Sized> {
+    threads: *const Threads<'c, C>,
+    own: C::Member,
+    ended: AtomicBool,
+    /// Set by whoever starts it.
+    id: OnceLock<libc::pthread_t>,
+}
+
+/// Lets `f` start threads for `crew`, then calls all of them off, and returns when the last has ended.
+pub fn scope<C: Crew, R>(crew: &C, f: impl FnOnce(&Threads<'_, C>) -> R) -> R {
+    let threads = Threads { crew, records: Mutex::default() };
+    let result = f(&threads);
+    threads.dismiss();
+    result
+}
+
+impl<C: Crew> Threads<'_, C> {
+    /// Starts a thread with a stack of this many bytes, or of the usual size.
+    pub fn start(&self, own: C::Member, stack: Option<usize>) -> Result<(), Errno> {
+        let record = Arc::new(Record { threads: self, own, ended: AtomicBool::new(false), id: OnceLock::new() });
+        // Held until the number is there: whoever joins needs it.
+        let mut records = self.records.lock();
+        // SAFETY: the record outlives the thread, as it is kept until it was joined.
+        let id = unsafe { create(stack, life::<C>, Arc::as_ptr(&record).cast()) }?;
+        let _ = record.id.set(id);
+        records.push(record);
+        Ok(())
+    }
+
+    /// Joins those that have ended.
+    pub fn reap(&self) {
+        let gone: Vec<_> = self.records.lock().extract_if(.., |record| record.ended.load(Ordering::Acquire)).collect();
+        for record in gone {
+            record.join();
+        }
+    }
+
+    /// Calls all off, and joins them.
+    fn dismiss(&self) {
+        loop {
+            let records = self.records.lock().clone();
+            if records.is_empty() {
+                return;
+            }
+            records.iter().for_each(|record| self.crew.call_off(&record.own));
+            for record in records {
+                while !record.join_soon() {
+                    self.crew.call_off(&record.own);
+                }
+                self.records.lock().retain(|other| !Arc::ptr_eq(other, &record));
+            }
+        }
+    }
+}
+
+impl<C: Crew> Record<'_, C> {
+    fn join(&self) {
+        if let Some(id) = self.id.get() {
+            // SAFETY: a thread of ours, joined once: the record was taken out of the list.
+            unsafe { libc::pthread_join(*id, core::ptr::null_mut()) };
+        }
+    }
+
+    /// Joins the thread if it ends in a moment, and says whether it did.
+    fn join_soon(&self) -> bool {
+        let Some(id) = self.id.get() else { return true };
+        let mut until = MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: clock_gettime fills the struct; the clock is one that always exists. The thread is ours and not
+        // joined yet.
+        let joined = unsafe {
+            libc::clock_gettime(libc::CLOCK_REALTIME, until.as_mut_ptr());
+            let mut until = until.assume_init();
+            until.tv_nsec += PATIENCE;
+            until.tv_sec += until.tv_nsec / 1_000_000_000;
+            until.tv_nsec %= 1_000_000_000;
+            libc::pthread_timedjoin_np(*id, core::ptr::null_mut(), &until)
+        };
+        joined != libc::ETIMEDOUT
+    }
+}
+
+/// Says that a thread has ended.
+struct End {
+    record: *const c_void,
+    note: unsafe fn(*const c_void),
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // SAFETY: the record is kept until this thread was joined, and `note` is of its type.
+        unsafe { (self.note)(self.record) };
+    }
+}
+
+thread_local! {
+    static END: Cell<Option<End>> = const { Cell::new(None) };
+}
+
+/// # Safety
+/// `record` is a `Record<C>` that exists.
+unsafe fn note<C: Crew>(record: *const c_void) {
+    // SAFETY: the caller vouches for it; the crew exists as long as its threads.
+    unsafe {
+        let record = &*record.cast::<Record<'_, C>>();
+        // Before the crew hears of it, which may then have the thread joined.
+        record.ended.store(true, Ordering::Release);
+        (*record.threads).crew.ended(&record.own);
+    }
+}
+
+/// A thread's life; only [`Threads::start`] has use for it.
+extern "C" fn life<C: Crew>(record: *mut c_void) -> *mut c_void {
+    // A cancellation would come in the midst of a request, or of a lock: who wants the threads to end calls them off.
+    let _ = set_cancellable(false);
+    END.set(Some(End { record, note: note::<C> }));
+    // SAFETY: the name is a string; the record is one of this crew's and kept until the thread was joined; the crew exists
+    // as long as its threads.
+    unsafe {
+        libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
+        let record = &*record.cast::<Record<'_, C>>();
+        (*record.threads).crew.work(&*record.threads, &record.own);
+    }
+    core::ptr::null_mut()
+}
+
+/// # Safety
+/// `argument` is what `life` needs.
+unsafe fn create(
+    stack: Option<usize>,
+    life: extern "C" fn(*mut c_void) -> *mut c_void,
+    argument: *const c_void,
+) -> Result<libc::pthread_t, Errno> {
+    let check = |errno| if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) };
+    let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+    let attributes = attributes.as_mut_ptr();
+    // SAFETY: `attributes` is initialised by the first call and freed by the last; the caller vouches for the argument.
+    unsafe {
+        check(libc::pthread_attr_init(attributes))?;
+        if let Some(size) = stack
+            && libc::pthread_attr_setstacksize(attributes, size) != 0
+        {
+            log::error!("could not set a thread's stack size to {size} bytes");
+        }
+        let mut id = 0;
+        let created = check(libc::pthread_create(&mut id, attributes, life, argument.cast_mut()));
+        libc::pthread_attr_destroy(attributes);
+        created.map(|()| id)
+    }
+}
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+/// Lets pthread_cancel(3) end the calling thread, or keeps such a request waiting. Returns what was before.
+fn set_cancellable(on: bool) -> bool {
+    // PTHREAD_CANCEL_ENABLE and PTHREAD_CANCEL_DISABLE, of all C libraries of Linux.
+    let (mut before, state) = (0, if on { 0 } else { 1 });
+    // SAFETY: takes a number and fills another.
+    unsafe { pthread_setcancelstate(state, &mut before) };
+    before == 0
+}
+
+/// Keeps a cancellation of the calling thread waiting until it is dropped.
+pub struct Uncancellable {
+    before: bool,
+}
+
+impl Uncancellable {
+    /// From now on.
+    pub fn from_now() -> Self {
+        Self { before: set_cancellable(false) }
+    }
+}
+
+impl Drop for Uncancellable {
+    fn drop(&mut self) {
+        set_cancellable(self.before);
+    }
+}
