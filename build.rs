@@ -43,7 +43,8 @@ fn link_args(soname: &str, nodes: &Path) {
     arg("-fuse-ld=lld");
     arg(&format!("-Wl,-soname,libfuse3.so.{soname}"));
     arg(&format!("-Wl,--version-script={}", nodes.display()));
-    arg("-Wl,-z,relro,-z,now");
+    // Not to be unloaded: a signal handler and destructors of threads' variables outlive what a plug-in does with it.
+    arg("-Wl,-z,relro,-z,now,-z,nodelete");
 }
 
 /// `target/<profile>`, found upwards from OUT_DIR (`target/<profile>/build/<package>/out`).
