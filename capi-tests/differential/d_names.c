@@ -56,7 +56,8 @@ static void every_name(void)
             put(op->args.data, op->args.len);
             put_str("first");
             put_str(name->name);
-            run(NULL, "%s second name %s", opcode_name(op->opcode), name->label);
+            run(NULL, "%s %s %s", opcode_name(op->opcode), op->opcode == FUSE_SYMLINK ? "target" : "second name",
+                name->label);
         }
     }
 }

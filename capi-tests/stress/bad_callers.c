@@ -28,6 +28,13 @@ static void keep(fuse_req_t req, fuse_ino_t parent, const char *name)
     kept = req;
 }
 
+static void on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    (void)ino, (void)count;
+    MUST(fuse_reply_err(req, 0) == -ENOENT, "a reply");
+    MUST(fuse_reply_err(req, 0) == -EINVAL, "another");
+}
+
 static const struct fuse_lowlevel_ops keeper = { .lookup = keep };
 
 /* A session with a lookup in its callback's hands. */
@@ -65,6 +72,42 @@ static void reply_after_destroy(void)
     MUST(fuse_reply_err(kept, ENOENT) == -EINVAL && replies == 0 && log_lines == 1, "%d lines", log_lines);
     fuse_reply_none(kept);
     MUST(log_lines == 2, "%d lines", log_lines);
+}
+
+/* The kernel waits for nothing there. */
+static void reply_where_none_is_due(void)
+{
+    static const struct fuse_lowlevel_ops ops = { .forget = on_forget };
+    struct fuse_session *se = memory_session(&ops);
+    feed_init(se);
+    replies = log_lines = 0;
+    const struct fuse_forget_in forget = { .nlookup = 1 };
+    feed_request(se, FUSE_FORGET, 12, &forget, sizeof(forget));
+    MUST(replies == 0 && log_lines == 2, "%d replies, %d lines", replies, log_lines);
+    fuse_session_destroy(se);
+}
+
+static struct fuse_pollhandle *handle;
+
+static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+    (void)ino, (void)fi;
+    handle = ph;
+    fuse_reply_poll(req, 0);
+}
+
+static void poll_handle_after_destroy(void)
+{
+    static const struct fuse_lowlevel_ops ops = { .poll = on_poll };
+    struct fuse_session *se = memory_session(&ops);
+    feed_init(se);
+    const struct fuse_poll_in in = { .kh = 5, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
+    feed_request(se, FUSE_POLL, 12, &in, sizeof(in));
+    replies = log_lines = 0;
+    MUST(handle != NULL && fuse_lowlevel_notify_poll(handle) == 0 && replies == 1, "before");
+    fuse_session_destroy(se);
+    MUST(fuse_lowlevel_notify_poll(handle) == -ENODEV && replies == 1 && log_lines == 1, "%d lines", log_lines);
+    fuse_pollhandle_destroy(handle);
 }
 
 static void reply_to_nothing(void)
@@ -333,6 +376,8 @@ static const struct {
 } cases[] = {
     { "reply_twice", reply_twice },
     { "reply_after_destroy", reply_after_destroy },
+    { "reply_where_none_is_due", reply_where_none_is_due },
+    { "poll_handle_after_destroy", poll_handle_after_destroy },
     { "reply_to_nothing", reply_to_nothing },
     { "reply_null", reply_null },
     { "reply_impossible_size", reply_impossible_size },

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-/// The arguments are not what the opcode says: cut short, or a name without its NUL.
+/// The arguments are not what the opcode says: cut short, a name without its NUL, or one that no entry can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -37,6 +37,19 @@ impl<'a> Cursor<'a> {
         CStr::from_bytes_with_nul(name).map_err(|_| Malformed)
     }
 
+    /// The next name, which is that of one entry in a directory. A daemon may append it to a path: one that leads
+    /// elsewhere is not for it to see. `dots` says whether `.` and `..` may come.
+    #[inline]
+    pub fn entry(&mut self, dots: bool) -> Result<&'a CStr, Malformed> {
+        let name = self.name()?;
+        match name.to_bytes() {
+            b"" => Err(Malformed),
+            b"." | b".." if !dots => Err(Malformed),
+            bytes if memchr::memchr(b'/', bytes).is_some() => Err(Malformed),
+            _ => Ok(name),
+        }
+    }
+
     /// The next `len` bytes.
     #[inline]
     pub fn bytes(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
@@ -57,6 +70,24 @@ mod tests {
         assert_eq!(c.name(), Err(Malformed));
         assert_eq!(c.bytes(2), Ok(&b"bc"[..]));
         assert_eq!(c.bytes(1), Err(Malformed));
+    }
+
+    #[test]
+    fn entries_have_names_of_one_entry() {
+        for (name, alone, with_dots) in [
+            (&b"a\0"[..], true, true),
+            (b"...\0", true, true),
+            (b".a\0", true, true),
+            (b".\0", false, true),
+            (b"..\0", false, true),
+            (b"\0", false, false),
+            (b"a/b\0", false, false),
+            (b"/\0", false, false),
+            (b"../a\0", false, false),
+        ] {
+            assert_eq!(Cursor::new(name).entry(false).is_ok(), alone, "{name:?}");
+            assert_eq!(Cursor::new(name).entry(true).is_ok(), with_dots, "{name:?}");
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ impl<'a> Operation<'a> {
     /// Reads the arguments of `opcode`. Bytes behind them are ignored, as a newer kernel may send more.
     pub(super) fn parse(opcode: Opcode, c: &mut Cursor<'a>, dialect: Dialect) -> Result<Self, Malformed> {
         Ok(match opcode {
-            Opcode::Lookup => Self::Lookup { name: c.name()? },
+            Opcode::Lookup => Self::Lookup { name: c.entry(dialect.export_support)? },
             Opcode::Forget => Self::Forget { nlookup: c.fixed::<ForgetIn>()?.nlookup },
             Opcode::BatchForget => Self::BatchForget { entries: forgets(c)? },
             Opcode::Getattr => {
@@ -164,28 +164,28 @@ impl<'a> Operation<'a> {
             }
             Opcode::Setattr => Self::Setattr(c.fixed()?),
             Opcode::Readlink => Self::Readlink,
-            Opcode::Symlink => Self::Symlink { name: c.name()?, target: c.name()? },
+            Opcode::Symlink => Self::Symlink { name: c.entry(false)?, target: c.name()? },
             Opcode::Mknod => {
                 let arg: MknodIn = c.fixed()?;
-                Self::Mknod { name: c.name()?, mode: arg.mode, rdev: arg.rdev, umask: arg.umask }
+                Self::Mknod { name: c.entry(false)?, mode: arg.mode, rdev: arg.rdev, umask: arg.umask }
             }
             Opcode::Mkdir => {
                 let arg: MkdirIn = c.fixed()?;
-                Self::Mkdir { name: c.name()?, mode: arg.mode, umask: arg.umask }
+                Self::Mkdir { name: c.entry(false)?, mode: arg.mode, umask: arg.umask }
             }
-            Opcode::Unlink => Self::Unlink { name: c.name()? },
-            Opcode::Rmdir => Self::Rmdir { name: c.name()? },
+            Opcode::Unlink => Self::Unlink { name: c.entry(false)? },
+            Opcode::Rmdir => Self::Rmdir { name: c.entry(false)? },
             Opcode::Rename => {
                 let arg: RenameIn = c.fixed()?;
-                Self::Rename { name: c.name()?, newdir: arg.newdir, newname: c.name()?, flags: 0 }
+                Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: 0 }
             }
             Opcode::Rename2 => {
                 let arg: Rename2In = c.fixed()?;
-                Self::Rename { name: c.name()?, newdir: arg.newdir, newname: c.name()?, flags: arg.flags }
+                Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: arg.flags }
             }
             Opcode::Link => {
                 let arg: LinkIn = c.fixed()?;
-                Self::Link { oldnodeid: arg.oldnodeid, newname: c.name()? }
+                Self::Link { oldnodeid: arg.oldnodeid, newname: c.entry(false)? }
             }
             Opcode::Open => Self::Open(c.fixed()?),
             Opcode::Read => Self::Read(c.fixed()?),
@@ -216,7 +216,7 @@ impl<'a> Operation<'a> {
             Opcode::Access => Self::Access { mask: c.fixed::<AccessIn>()?.mask },
             Opcode::Create => {
                 let arg: CreateIn = c.fixed()?;
-                Self::Create { arg, name: c.name()? }
+                Self::Create { arg, name: c.entry(false)? }
             }
             Opcode::Interrupt => Self::Interrupt { unique: c.fixed::<InterruptIn>()?.unique },
             Opcode::Bmap => Self::Bmap(c.fixed()?),

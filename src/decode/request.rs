@@ -12,6 +12,8 @@ use zerocopy::FromBytes;
 pub struct Dialect {
     /// SETXATTR has its longer form.
     pub setxattr_ext: bool,
+    /// LOOKUP may ask for `.` and `..`, as file handles need it.
+    pub export_support: bool,
 }
 
 /// A request, borrowed from the message.
@@ -100,7 +102,7 @@ mod tests {
                 if let Some(len) = cut.get_mut(..4) {
                     len.copy_from_slice(&(end as u32).to_ne_bytes());
                 }
-                let _ = request(&cut, Dialect { setxattr_ext: true });
+                let _ = request(&cut, Dialect { setxattr_ext: true, export_support: true });
             }
         }
     }

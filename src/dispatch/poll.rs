@@ -1,38 +1,42 @@
 //! What a daemon wakes a poll(2) with.
 
+use super::request::{self, to_c};
 use crate::abi::c::common::fuse_pollhandle;
 use crate::abi::flags::POLL_SCHEDULE_NOTIFY;
 use crate::abi::wire::{NotifyPollWakeupOut, PollIn};
 use crate::encode::Notification;
-use crate::session::{Session, Token, inflight};
+use crate::session::{Session, Token};
 use nix::errno::Errno;
+use std::sync::Weak;
 
-/// Behind a `struct fuse_pollhandle *`: the kernel's handle, and the session to notify.
+/// Behind a `struct fuse_pollhandle *`: the kernel's handle, and the session to notify if it still exists.
 pub struct PollHandle {
     kh: u64,
-    session: *const Session,
+    session: Weak<Session>,
 }
 
 impl PollHandle {
     /// A handle for the request in flight that `token` names, if it asks for one; the daemon owns it. Null when it does
     /// not, and when the request is gone.
     pub fn for_request(token: Token, arg: &PollIn) -> *mut fuse_pollhandle {
-        let slot = inflight::find(token).filter(|slot| slot.is_live(token));
-        let Some(slot) = slot.filter(|_| arg.flags & POLL_SCHEDULE_NOTIFY != 0) else {
+        if arg.flags & POLL_SCHEDULE_NOTIFY == 0 {
             return core::ptr::null_mut();
-        };
-        Box::into_raw(Box::new(Self { kh: arg.kh, session: slot.session().cast_const().cast() })).cast()
+        }
+        let session = request::with_session(to_c(token), "poll", Session::weak);
+        session.map_or(core::ptr::null_mut(), |session| Box::into_raw(Box::new(Self { kh: arg.kh, session })).cast())
     }
 
-    /// Tells the kernel that the file is ready.
+    /// Tells the kernel that the file is ready. A session that is gone is a log line and ENODEV.
     ///
     /// # Safety
-    /// `handle` came from [`for_request`](Self::for_request), was not destroyed, and its session still exists.
+    /// `handle` is null, or came from [`for_request`](Self::for_request) and was not destroyed.
     pub unsafe fn notify(handle: *mut fuse_pollhandle) -> Result<(), Errno> {
         // SAFETY: the caller vouches for the handle.
         let Some(this) = (unsafe { handle.cast::<Self>().as_ref() }) else { return Ok(()) };
-        // SAFETY: the caller vouches for the session.
-        let session = unsafe { &*this.session };
+        let Some(session) = this.session.upgrade() else {
+            log::error!("fuse_lowlevel_notify_poll: the session of the poll handle is gone");
+            return Err(Errno::ENODEV);
+        };
         session.notify(&Notification::Poll(NotifyPollWakeupOut { kh: this.kh }), &[])
     }
 

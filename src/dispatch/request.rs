@@ -1,6 +1,7 @@
 //! What a `fuse_req_t` leads to.
 
 use crate::abi::c::lowlevel::fuse_req_t;
+use crate::abi::opcode::{Opcode, Reply};
 use crate::session::Session;
 use crate::session::inflight::{self, Claim, Slot, Token};
 use crate::transport::Channel;
@@ -90,9 +91,13 @@ impl Pending {
         unsafe { &*self.slot().channel().cast::<Channel>() }
     }
 
-    /// Replies with `parts` as the payload, which goes out as one message. `error` is 0 or a negative errno.
+    /// Replies with `parts` as the payload, which goes out as one message. `error` is 0 or a negative errno. A request
+    /// that is owed no reply gets none, as the kernel would not know what it is for: ENOENT, after a log line.
     #[inline]
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        if let Some(opcode) = Opcode::from_wire(self.slot().opcode()).filter(|opcode| opcode.reply() == Reply::None) {
+            return needless(opcode);
+        }
         self.session().send(self.channel(), self.slot().unique(), error, parts)
     }
 
@@ -111,6 +116,12 @@ impl Pending {
     /// Ends a request that is owed no reply.
     #[inline]
     pub fn finish(self) {}
+}
+
+#[cold]
+fn needless(opcode: Opcode) -> Result<(), Errno> {
+    log::error!("a reply to {} is not sent: it takes none but fuse_reply_none()", opcode.name());
+    Err(Errno::ENOENT)
 }
 
 /// Answers in the daemon's place with an errno.

@@ -40,7 +40,7 @@ use parking_lot::Mutex;
 use std::io::IoSlice;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use zerocopy::IntoBytes;
 
 /// What a session is made with.
@@ -94,6 +94,8 @@ impl Stage {
 
 /// A session.
 pub struct Session {
+    /// Itself, for those who may outlive it.
+    own: Weak<Self>,
     config: Config,
     debug: AtomicBool,
     kind: Kind,
@@ -126,9 +128,10 @@ pub struct Session {
 
 impl Session {
     /// A session that is not connected yet.
-    pub fn new(config: Config, kind: Kind, handler: Box<dyn Handler>, mount_options: mount::Options) -> Self {
+    pub fn new(config: Config, kind: Kind, handler: Box<dyn Handler>, mount_options: mount::Options) -> Arc<Self> {
         let conn = init::initial_conn(config.max_read);
-        Self {
+        Arc::new_cyclic(|own| Self {
+            own: own.clone(),
             config,
             debug: AtomicBool::new(config.debug),
             kind,
@@ -147,7 +150,12 @@ impl Session {
             retrieves: Retrieves::default(),
             exit: Exit::default(),
             owner: nix::unistd::getuid().as_raw(),
-        }
+        })
+    }
+
+    /// The session, for one who may outlive it.
+    pub fn weak(&self) -> Weak<Self> {
+        self.own.clone()
     }
 
     /// What the session was made with.

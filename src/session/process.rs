@@ -26,7 +26,10 @@ impl Session {
     #[inline]
     fn dialect(&self) -> Dialect {
         let flags = InitFlags::from_bits_retain(self.flags.load(Ordering::Relaxed));
-        Dialect { setxattr_ext: flags.contains(InitFlags::SETXATTR_EXT) }
+        Dialect {
+            setxattr_ext: flags.contains(InitFlags::SETXATTR_EXT),
+            export_support: flags.contains(InitFlags::EXPORT_SUPPORT),
+        }
     }
 
     #[inline]

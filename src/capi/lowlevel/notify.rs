@@ -59,11 +59,12 @@ const MINOR_PRUNE: u32 = 45;
 
 /// Wakes those who poll(2) a file.
 ///
-/// `ph`: the handle that the poll callback got; it stays the daemon's. The kernel polls again then. Returns 0 or a
-/// negative errno; NULL does nothing. Since libfuse 3.0.
+/// `ph`: the handle that the poll callback got; it stays the daemon's, also when the session is gone. The kernel polls
+/// again then. May be called on any thread. Returns 0 or a negative errno, -ENODEV after a log line when the session was
+/// destroyed; NULL does nothing. Since libfuse 3.0.
 ///
 /// # Safety
-/// `ph` is NULL or a handle that was not destroyed, and its session exists.
+/// `ph` is NULL or a handle that was not destroyed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_lowlevel_notify_poll(ph: *mut fuse_pollhandle) -> c_int {
     // SAFETY: the caller vouches for the handle.

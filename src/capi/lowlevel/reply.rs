@@ -121,7 +121,8 @@ fn attr_flags(pending: &Pending) -> u32 {
 /// Replies with an error, or with success where nothing else is to be said.
 ///
 /// `err`: 0 or a positive errno. Another value is logged and becomes ERANGE: the kernel would refuse it, and whoever
-/// waits would wait on. Possible in every callback.
+/// waits would wait on. Possible in every callback but forget, forget_multi and retrieve_reply, where nothing is sent: a
+/// log line and -ENOENT.
 /// Returns 0, or a negative errno when the reply could not be sent; -ENOENT means that the request was interrupted
 /// and nobody waits for it any more. Since libfuse 3.0.
 #[unsafe(no_mangle)]

@@ -16,13 +16,14 @@ use crate::session::{Config, Handler, Kind, Session};
 use crate::transport::{Channel, CustomIo};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
+use std::sync::Arc;
 
 /// Lends a session from C to `f`; a null pointer is a log line and none.
 ///
 /// # Safety
 /// `se` is null or a session that exists until the call returns.
 pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) -> R) -> Option<R> {
-    // SAFETY: the caller vouches for the session, which `into_c` made of a Box.
+    // SAFETY: the caller vouches for the session, which `into_c` made of an Arc.
     let session = unsafe { se.cast::<Session>().as_ref() };
     if session.is_none() {
         // There may never have been a session that did so.
@@ -70,7 +71,7 @@ pub struct Plan {
 }
 
 /// Makes a session, and takes its options out of the list, in which only the program's name stays.
-pub fn make(list: &mut Args, plan: Plan) -> Result<Session, Errno> {
+pub fn make(list: &mut Args, plan: Plan) -> Result<Arc<Session>, Errno> {
     if list.program().is_none() {
         ::log::error!("a session's argument list is empty, not even the program's name is there");
         return Err(Errno::EINVAL);
@@ -103,8 +104,8 @@ pub unsafe fn create(arguments: *mut fuse_args, plan: Plan) -> Result<*mut fuse_
 }
 
 /// Gives a session to C, which frees it with fuse_session_destroy().
-pub fn into_c(session: Session) -> *mut fuse_session {
-    Box::into_raw(Box::new(session)).cast()
+pub fn into_c(session: Arc<Session>) -> *mut fuse_session {
+    Arc::into_raw(session).cast_mut().cast()
 }
 
 /// As [`create`], for a file system.
@@ -355,8 +356,8 @@ pub unsafe fn destroy(se: *mut fuse_session) {
     crate::capi::common::signals::forget(se);
     #[cfg(not(soname = "3"))]
     super::watchdog::forget(se);
-    // SAFETY: the caller vouches for the session, which `into_c` made of a Box.
-    let session = unsafe { Box::from_raw(se.cast::<Session>()) };
+    // SAFETY: the caller vouches for the session, which `into_c` made of an Arc.
+    let session = unsafe { Arc::from_raw(se.cast_const().cast::<Session>()) };
     session.destroy();
 }
 
