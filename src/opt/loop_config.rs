@@ -37,10 +37,11 @@ impl LoopConfig {
     }
 
     /// Takes over what a program of API 3.2 to 3.11 says with its two members. It knows the idle limit only, which
-    /// also bounded the pool in the long run: so.4 takes it for both limits, libfuse 3.14 left the other as it was.
+    /// also bounded the pool in the long run: so.4 takes it for both limits, libfuse 3.14 left the other as it was. A
+    /// number that cannot be meant is in a struct that the program did not fill.
     pub fn take_v1(&mut self, clone_fd: bool, max_idle_threads: u32) {
         self.clone_fd = clone_fd;
-        if cfg!(not(soname = "3")) {
+        if cfg!(not(soname = "3")) && matches!(max_idle_threads, UNLIMITED | 0..=IDLE_THREADS_LIMIT) {
             self.max_threads = max_idle_threads;
         }
         self.set_idle_threads(max_idle_threads);
@@ -83,5 +84,6 @@ mod tests {
         let config = LoopConfig::from_v1(true, 5);
         let max_threads = if cfg!(soname = "3") { 10 } else { 5 };
         assert_eq!(config, LoopConfig { clone_fd: true, max_threads, max_idle_threads: 5 });
+        assert_eq!(LoopConfig::from_v1(false, 0xdead_beef), LoopConfig::default());
     }
 }

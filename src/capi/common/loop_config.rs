@@ -4,7 +4,6 @@ use crate::abi::c::common::{fuse_loop_config, fuse_loop_config_v1};
 use crate::capi::log;
 use crate::opt::loop_config::LoopConfig;
 use core::ffi::c_uint;
-use nix::errno::Errno;
 
 /// What is behind a `struct fuse_loop_config` pointer.
 #[repr(C)]
@@ -16,21 +15,33 @@ struct Boxed {
 
 const MARK: u64 = 0x6675_7365_6c6f_6f70;
 
-/// The configuration behind a pointer; the default for NULL. EINVAL, and a line, when it is none.
+/// The configuration behind a pointer, if it is one: the line that says it is none has been logged.
 ///
 /// # Safety
-/// `config` is NULL or readable for as long as a `struct fuse_loop_config_v1`, which is one word.
-pub unsafe fn get(config: *const fuse_loop_config) -> Result<LoopConfig, Errno> {
-    if config.is_null() {
-        return Ok(LoopConfig::default());
-    }
+/// `config` is NULL or readable for as long as a `struct fuse_loop_config_v1`, which is one word; what
+/// fuse_loop_cfg_create() made is not used by anybody else meanwhile.
+unsafe fn find<'a>(config: *mut fuse_loop_config) -> Option<&'a mut LoopConfig> {
     // SAFETY: by contract; a v1 struct need not be aligned like ours.
-    if unsafe { config.cast::<u64>().read_unaligned() } != MARK {
-        ::log::error!("the loop configuration is not from fuse_loop_cfg_create()");
-        return Err(Errno::EINVAL);
+    if config.is_null() || unsafe { config.cast::<u64>().read_unaligned() } != MARK {
+        log::install();
+        ::log::error!("the loop configuration is not from fuse_loop_cfg_create(), it is ignored");
+        return None;
     }
     // SAFETY: the mark says that fuse_loop_cfg_create() made it.
-    Ok(unsafe { (*config.cast::<Boxed>()).config })
+    Some(unsafe { &mut (*config.cast::<Boxed>()).config })
+}
+
+/// The configuration behind a pointer; the default for NULL and, after a line, for what is none: programs have passed a
+/// v1 struct, and do not run worse with the default.
+///
+/// # Safety
+/// As [`find`].
+pub unsafe fn get(config: *mut fuse_loop_config) -> LoopConfig {
+    if config.is_null() {
+        return LoopConfig::default();
+    }
+    // SAFETY: by contract.
+    unsafe { find(config) }.map_or_else(LoopConfig::default, |config| *config)
 }
 
 /// The configuration that a v1 struct means; the default for NULL.
@@ -43,14 +54,16 @@ pub unsafe fn get_v1(config: *const fuse_loop_config_v1) -> LoopConfig {
     v1.map_or_else(LoopConfig::default, |v1| LoopConfig::from_v1(v1.clone_fd != 0, v1.max_idle_threads))
 }
 
-/// Changes a configuration.
+/// Changes a configuration, if it is one.
 ///
 /// # Safety
-/// `config` is from fuse_loop_cfg_create(), and nothing else uses it meanwhile.
+/// As [`find`].
 unsafe fn change(config: *mut fuse_loop_config, change: impl FnOnce(&mut LoopConfig)) {
     log::install();
     // SAFETY: by contract.
-    change(unsafe { &mut (*config.cast::<Boxed>()).config });
+    if let Some(config) = unsafe { find(config) } {
+        change(config);
+    }
 }
 
 /// Makes a configuration for a multi-threaded loop: no clone_fd, 10 threads, no limit on idle ones.
@@ -140,23 +153,26 @@ mod tests {
         let v1 = fuse_loop_config_v1 { clone_fd: 1, max_idle_threads: 4 };
         // SAFETY: the configuration lives until it is destroyed.
         unsafe {
-            assert_eq!(get(config), Ok(LoopConfig::default()));
+            assert_eq!(get(config), LoopConfig::default());
             fuse_loop_cfg_set_max_threads(config, 3);
             fuse_loop_cfg_set_idle_threads(config, 2);
             fuse_loop_cfg_set_clone_fd(config, 7);
-            assert_eq!(get(config), Ok(LoopConfig { clone_fd: true, max_threads: 3, max_idle_threads: 2 }));
+            assert_eq!(get(config), LoopConfig { clone_fd: true, max_threads: 3, max_idle_threads: 2 });
             fuse_loop_cfg_convert(config, &v1);
-            assert_eq!(get(config).map(|c| c.max_idle_threads), Ok(4));
+            assert_eq!(get(config).max_idle_threads, 4);
             fuse_loop_cfg_destroy(config);
         }
     }
 
     #[test]
     fn a_v1_struct_is_not_taken_for_ours() {
-        let v1 = fuse_loop_config_v1 { clone_fd: 1, max_idle_threads: 4 };
+        let mut v1 = fuse_loop_config_v1 { clone_fd: 1, max_idle_threads: 4 };
         // SAFETY: one word is there.
         unsafe {
-            assert_eq!(get((&raw const v1).cast()), Err(Errno::EINVAL));
+            let mistaken = (&raw mut v1).cast();
+            fuse_loop_cfg_set_max_threads(mistaken, 77);
+            assert_eq!(get(mistaken), LoopConfig::default());
+            assert_eq!((v1.clone_fd, v1.max_idle_threads), (1, 4));
             assert!(get_v1(&v1).clone_fd);
             assert_eq!(get_v1(core::ptr::null()), LoopConfig::default());
         }

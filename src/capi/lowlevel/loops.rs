@@ -40,26 +40,27 @@ symver!(fuse_session_loop, "FUSE_3.0");
 
 /// Serves requests on several threads.
 ///
-/// `config`: from fuse_loop_cfg_create(), or NULL for its defaults; read when the loop starts. The calling thread waits;
-/// workers block SIGTERM, SIGINT, SIGHUP and SIGQUIT. FUSE_THREAD_STACK in the environment sets their stack's size in
-/// bytes. Programs call it as fuse_session_loop_mt().
+/// `config`: from fuse_loop_cfg_create(), or NULL for its defaults; read when the loop starts. Another struct, such as
+/// that of API 3.2, is a log line, and the defaults hold. FUSE_THREAD_STACK in the environment sets the stack's size of a
+/// thread in bytes. Programs call it as fuse_session_loop_mt().
+///
+/// The calling thread waits, and cannot be cancelled meanwhile; all other threads were joined when it returns. They block
+/// SIGTERM, SIGINT, SIGHUP and SIGQUIT, and cannot be cancelled. A callback that ends its thread by pthread_exit(3) is
+/// survived, and another thread takes its place; the request can still be replied to.
 /// Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.12.
 ///
 /// # Safety
 /// `se` is a session that exists until the loop returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_session_loop_mt_312(se: *mut fuse_session, config: *mut fuse_loop_config) -> c_int {
-    // SAFETY: the caller vouches for the configuration.
-    match unsafe { loop_config::get(config) } {
-        // SAFETY: the caller vouches for the session.
-        Ok(config) => unsafe { run_pool(se, config) },
-        Err(errno) => -(errno as c_int),
-    }
+    // SAFETY: the caller vouches for both.
+    unsafe { run_pool(se, loop_config::get(config)) }
 }
 symver!(fuse_session_loop_mt_312, "FUSE_3.12");
 symver!(fuse_session_loop_mt_312 as fuse_session_loop_mt @@ "FUSE_3.12");
 
-/// As fuse_session_loop_mt_312(), for programs of API 3.2 to 3.11. Since libfuse 3.2.
+/// As fuse_session_loop_mt_312(), for programs of API 3.2 to 3.11. An idle limit over 100000 is ignored, with a log
+/// line. Since libfuse 3.2.
 ///
 /// # Safety
 /// `se` is a session that exists until the loop returns; `config` is null or points to the struct.
