@@ -94,6 +94,12 @@ bitflags! {
     }
 }
 
+impl core::fmt::Display for InitFlags {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        bitflags::parser::to_writer(self, f)
+    }
+}
+
 bitflags! {
     /// Flags of an OPEN or CREATE reply.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod cursor;
+mod describe;
 mod extensions;
 mod flags;
 mod operation;

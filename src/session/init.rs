@@ -55,13 +55,12 @@ impl Session {
     /// Answers INIT.
     pub(super) fn negotiate(&self, channel: &Channel, unique: u64, arg: &InitIn, flags2: u32) {
         if self.debug() {
-            let (major, minor, flags, max_readahead) = (arg.major, arg.minor, arg.flags, arg.max_readahead);
-            log::debug!("INIT: {major}.{minor} flags={flags:#x} flags2={flags2:#x} max_readahead={max_readahead}");
+            show_offer(arg, offer(arg, flags2));
         }
         match self.answer_init(arg, flags2) {
             Ok(out) => {
                 if self.debug() {
-                    log_answer(&out);
+                    show_answer(&out);
                 }
                 let agreed = arg.major == KERNEL_VERSION;
                 // Before the reply: requests may arrive at once, on other threads.
@@ -169,16 +168,28 @@ impl Session {
     }
 }
 
-/// What INIT is answered with, for `-d`.
-fn log_answer(out: &InitOut) {
-    let (major, minor, flags, flags2) = (out.major, out.minor, out.flags, out.flags2);
-    let (max_readahead, max_write, max_pages) = (out.max_readahead, out.max_write, out.max_pages);
-    let (max_background, congestion_threshold) = (out.max_background, out.congestion_threshold);
-    let (time_gran, max_stack_depth, request_timeout) = (out.time_gran, out.max_stack_depth, out.request_timeout);
-    log::debug!("   INIT: {major}.{minor} flags={flags:#x} flags2={flags2:#x}");
-    log::debug!("   max_readahead={max_readahead} max_write={max_write} max_pages={max_pages}");
-    log::debug!("   max_background={max_background} congestion_threshold={congestion_threshold}");
-    log::debug!("   time_gran={time_gran} max_stack_depth={max_stack_depth} request_timeout={request_timeout}");
+/// What the kernel offers, for debug output.
+#[cold]
+fn show_offer(arg: &InitIn, offer: InitFlags) {
+    log::debug!("INIT: {}.{}", arg.major, arg.minor);
+    log::debug!("flags={:#010x} {offer}", offer.bits());
+    log::debug!("max_readahead={:#010x}", arg.max_readahead);
+}
+
+/// What INIT is answered with, for debug output.
+#[cold]
+fn show_answer(out: &InitOut) {
+    let flags = InitFlags::from_bits_retain(u64::from(out.flags) | u64::from(out.flags2) << 32);
+    log::debug!("   INIT: {}.{}", out.major, out.minor);
+    log::debug!("   flags={:#010x} {flags}", flags.bits());
+    log::debug!("   max_readahead={:#010x}", out.max_readahead);
+    log::debug!("   max_write={:#010x}", out.max_write);
+    log::debug!("   max_background={}", out.max_background);
+    log::debug!("   congestion_threshold={}", out.congestion_threshold);
+    log::debug!("   time_gran={}", out.time_gran);
+    log::debug!("   max_pages={}", out.max_pages);
+    log::debug!("   max_stack_depth={}", out.max_stack_depth);
+    log::debug!("   request_timeout={}", out.request_timeout);
 }
 
 /// All flags that the kernel offers.

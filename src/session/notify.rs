@@ -28,7 +28,7 @@ impl Session {
         let length = payload.iter().fold(fixed.len(), |sum, part| sum.saturating_add(part.len()));
         let head = crate::encode::head(0, notification.code(), length)?;
         if self.debug() {
-            log::debug!("NOTIFY: code={} length={}", notification.code(), head.len);
+            log::debug!("NOTIFY: code={} length={} {notification:?}", notification.code(), head.len);
         }
         let parts = [IoSlice::new(zerocopy::IntoBytes::as_bytes(&head)), IoSlice::new(fixed)];
         channel.send(&[&parts, payload].concat())

@@ -36,11 +36,11 @@ impl Session {
     fn serve(&self, channel: &Channel, request: &Request<'_>) {
         let header = &request.header;
         if self.debug() {
-            let (unique, nodeid, name) = (header.unique, header.nodeid, request.opcode.name());
-            let (len, pid) = (header.len, header.pid);
+            let InHeader { unique, nodeid, len, uid, gid, pid, opcode, .. } = *header;
+            let (name, operation) = (request.opcode.name(), &request.operation);
             log::debug!(
-                "unique: {unique}, opcode: {name} ({}), nodeid: {nodeid}, insize: {len}, pid: {pid}",
-                header.opcode
+                "unique: {unique}, opcode: {name} ({opcode}), nodeid: {nodeid}, insize: {len}, pid: {pid}, \
+                 uid: {uid}, gid: {gid}{operation}"
             );
         }
         if let Err(errno) = self.admit(request) {

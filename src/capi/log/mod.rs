@@ -85,7 +85,9 @@ impl log::Log for FuseLogger {
             log::Level::Debug | log::Level::Trace => FUSE_LOG_DEBUG,
         };
         // A NUL inside cannot reach C whole: show it as the escape that Rust would print.
-        let line = format!("fuse: {}\n", record.args()).replace('\0', "\\0");
+        // Debug output is read side by side with libfuse's, which has no prefix there.
+        let prefix = if record.level() < log::Level::Debug { "fuse: " } else { "" };
+        let line = format!("{prefix}{}\n", record.args()).replace('\0', "\\0");
         let Ok(line) = CString::new(line) else { return };
         write(level, &line);
     }

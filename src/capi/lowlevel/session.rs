@@ -78,7 +78,8 @@ pub fn make(list: &mut Args, plan: Plan) -> Result<Arc<Session>, Errno> {
     }
     let options = parse_options(list)?;
     if options.debug {
-        ::log::debug!("library version {} (fusewire {})", version::TEXT.to_string_lossy(), env!("CARGO_PKG_VERSION"));
+        let (libfuse, own) = (version::TEXT.to_string_lossy(), env!("CARGO_PKG_VERSION"));
+        ::log::debug!("FUSE library version: {libfuse} (fusewire {own})");
     }
     let config = Config {
         debug: options.debug,
