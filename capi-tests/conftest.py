@@ -4,6 +4,7 @@ import gzip
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,13 @@ def guard():
     guard = Guard()
     yield guard
     guard.close()
+
+
+@pytest.fixture
+def open_library(library, guard):
+    """The library where other users can read it: the build folder may be in someone's home."""
+    if not library.libdir:
+        return library
+    libdir = guard.folder("lib")
+    shutil.copy(library.file(), libdir / library.soname)
+    return replace(library, libdir=libdir)

@@ -1,8 +1,6 @@
 """Who mounts, and on what: root by mount(2), a user without privileges through the system's fusermount3."""
 
 import os
-import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,16 +8,6 @@ from harness import mounts
 
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
-@pytest.fixture
-def open_library(library, guard):
-    """The library where other users can read it: the build folder may be in someone's home."""
-    if not library.libdir:
-        return library
-    libdir = guard.folder("lib")
-    shutil.copy(library.file(), libdir / library.soname)
-    return replace(library, libdir=libdir)
 
 
 @pytest.fixture
