@@ -1,6 +1,6 @@
 //! The version of libfuse that the library stands in for.
 
-use core::ffi::{CStr, c_char, c_int};
+use core::ffi::{c_char, c_int};
 
 #[cfg(soname = "3")]
 const NUMBER: c_int = 314;
