@@ -824,11 +824,12 @@ int fuse_session_loop(struct fuse_session *se);
 /**
  * Wakes those who poll(2) a file.
  *
- * `ph`: the handle that the poll callback got; it stays the daemon's. The kernel polls again then. Returns 0 or a
- * negative errno; NULL does nothing. Since libfuse 3.0.
+ * `ph`: the handle that the poll callback got; it stays the daemon's, also when the session is gone. The kernel polls
+ * again then. May be called on any thread. Returns 0 or a negative errno, -ENODEV after a log line when the session was
+ * destroyed; NULL does nothing. Since libfuse 3.0.
  *
  * The caller owes:
- * `ph` is NULL or a handle that was not destroyed, and its session exists.
+ * `ph` is NULL or a handle that was not destroyed.
  */
 int fuse_lowlevel_notify_poll(struct fuse_pollhandle *ph);
 
@@ -1035,7 +1036,8 @@ int fuse_passthrough_close(fuse_req_t req, int backing_id);
  * Replies with an error, or with success where nothing else is to be said.
  *
  * `err`: 0 or a positive errno. Another value is logged and becomes ERANGE: the kernel would refuse it, and whoever
- * waits would wait on. Possible in every callback.
+ * waits would wait on. Possible in every callback but forget, forget_multi and retrieve_reply, where nothing is sent: a
+ * log line and -ENOENT.
  * Returns 0, or a negative errno when the reply could not be sent; -ENOENT means that the request was interrupted
  * and nobody waits for it any more. Since libfuse 3.0.
  */
@@ -1561,7 +1563,8 @@ int fuse_session_loop_mt_31(struct fuse_session *se, int clone_fd);
 #define fuse_session_loop_mt(se, clone_fd) fuse_session_loop_mt_31(se, clone_fd)
 #elif FUSE_USE_VERSION < FUSE_MAKE_VERSION(3, 12)
 /**
- * As fuse_session_loop_mt_312(), for programs of API 3.2 to 3.11. Since libfuse 3.2.
+ * As fuse_session_loop_mt_312(), for programs of API 3.2 to 3.11. An idle limit over 100000 is ignored, with a log
+ * line. Since libfuse 3.2.
  *
  * The caller owes:
  * `se` is a session that exists until the loop returns; `config` is null or points to the struct.
@@ -1572,9 +1575,13 @@ int fuse_session_loop_mt_32(struct fuse_session *se, struct fuse_loop_config *co
 /**
  * Serves requests on several threads.
  *
- * `config`: from fuse_loop_cfg_create(), or NULL for its defaults; read when the loop starts. The calling thread waits;
- * workers block SIGTERM, SIGINT, SIGHUP and SIGQUIT. FUSE_THREAD_STACK in the environment sets their stack's size in
- * bytes. Programs call it as fuse_session_loop_mt().
+ * `config`: from fuse_loop_cfg_create(), or NULL for its defaults; read when the loop starts. Another struct, such as
+ * that of API 3.2, is a log line, and the defaults hold. FUSE_THREAD_STACK in the environment sets the stack's size of a
+ * thread in bytes. Programs call it as fuse_session_loop_mt().
+ *
+ * The calling thread waits, and cannot be cancelled meanwhile; all other threads were joined when it returns. They block
+ * SIGTERM, SIGINT, SIGHUP and SIGQUIT, and cannot be cancelled. A callback that ends its thread by pthread_exit(3) is
+ * survived, and another thread takes its place; the request can still be replied to.
  * Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.12.
  *
  * The caller owes:
