@@ -16,5 +16,6 @@ pub mod dispatch;
 pub mod encode;
 pub mod mount;
 pub mod opt;
+pub mod passthrough;
 pub mod session;
 pub mod transport;

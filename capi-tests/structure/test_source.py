@@ -11,9 +11,9 @@ SRC = REPO / "src"
 # Imports only go down, from a layer to those below it.
 LAYERS = [
     {"capi"},
-    {"dispatch", "recovery", "passthrough", "hl"},
+    {"dispatch", "recovery", "hl"},
     {"session"},
-    {"decode", "encode", "transport", "mount"},
+    {"decode", "encode", "transport", "mount", "passthrough"},
     {"abi", "opt"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
