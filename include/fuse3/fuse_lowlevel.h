@@ -747,6 +747,123 @@ struct fuse_lowlevel_ops {
 };
 
 /**
+ * Enables passthrough: with it, fuse_passthrough_attach() lets the kernel read and write files by itself. For the init
+ * callback.
+ *
+ * Wants FUSE_CAP_PASSTHROUGH and no FUSE_CAP_WRITEBACK_CACHE, with which the kernel would drop it without a word. Must
+ * come after whatever else changes these, such as fuse_apply_conn_info_opts(). One log line says whether the kernel
+ * agreed; fuse_session_passthrough_status() says so to the daemon.
+ *
+ * - `conn`: what the callback got.
+ * - `stack_depth`: how many file systems may lie on each other, this one included. 1: backing files are on plain file
+ *   systems. 2: they may be on one that is stacked itself, such as overlayfs, but nothing can be stacked on this one.
+ * - `flags`: 0, or FUSE_PASSTHROUGH_KILLPRIV.
+ *
+ * Returns 0, or a negative errno, and the daemon goes on without passthrough: -EOPNOTSUPP when the kernel does not
+ * offer it, and always in libfuse3.so.3; -EINVAL after a log line for arguments that cannot be, or outside of the init
+ * callback. Since fusewire 1.0,
+ * kernel 6.9.
+ *
+ * The caller owes:
+ * `conn` is null or what the init callback got.
+ */
+int fuse_session_enable_passthrough(struct fuse_conn_info *conn, uint32_t stack_depth, uint32_t flags);
+
+/**
+ * Whether passthrough is on, and why not.
+ *
+ * - `se`: the session.
+ *
+ * May be called on any thread. Returns 0 when it is on, else a negative errno: -ENOTCONN when the init callback did not
+ * enable it, -EAGAIN as long as INIT is not answered, -EOPNOTSUPP when the kernel does not offer it, -EPERM when the
+ * daemon has no CAP_SYS_ADMIN in the initial user namespace, -EBUSY when FUSE_CAP_WRITEBACK_CACHE was wanted after it,
+ * -EINVAL for a null pointer. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is null or a session.
+ */
+int fuse_session_passthrough_status(struct fuse_session *se);
+
+/**
+ * Makes the open that a request asks for a passthrough open: the kernel reads, writes and maps the file by itself, in
+ * the backing file. For open, create and tmpfile, before the reply.
+ *
+ * All passthrough opens of an inode share one backing id: the first one makes it, the last release closes it. Nothing
+ * is to be undone: an open that ends with an error, or whose reply the kernel does not want any more, is given back by
+ * itself.
+ *
+ * - `req`: the request.
+ * - `ino`: the inode that it opens, or makes.
+ * - `fd`: the backing file, open; only looked at by the first open of the inode, still the caller's, and not needed
+ *   afterwards. The kernel opens the file anew for each open, as the calling thread without its CAP_FSETID, so that
+ *   writes clear set-user-ID and set-group-ID bits.
+ * - `fi`: what the callback got. `backing_id` is set, `keep_cache` cleared, `cache_readdir` and `nonseekable` too: the
+ *   kernel refuses them together. With `direct_io`, reads and writes still come to the daemon, and mmap does not.
+ *
+ * May be called on any thread, also for the same inode at the same time. Returns 0, or a negative errno with
+ * `backing_id` 0. Then reply as if there were no passthrough: should the inode have a passthrough open by then, the
+ * library makes this one alike. -EBUSY: the inode is open without passthrough, which excludes it until that is
+ * released; without a log line. Others: as fuse_session_passthrough_status() when passthrough is off, without a line;
+ * -EPERM, -ELOOP (the file system of `fd` is stacked too deep), -EBADF, -EISDIR, -EINVAL (not a regular file), -EMFILE
+ * and what else the kernel says, with one line for each kind in a session; -EINVAL after a log line for a request that
+ * opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.
+ *
+ * The caller owes:
+ * `fi` is null or points to a struct.
+ */
+int fuse_passthrough_attach(fuse_req_t req, fuse_ino_t ino, int fd, struct fuse_file_info *fi);
+
+/**
+ * Gives the passthrough open that a request holds back now, instead of at the request's end.
+ *
+ * In release: what the file held. With the last one the inode's backing id is closed. Not calling it is no mistake: the
+ * reply to the release does the same. Before the reply to open, create or tmpfile: what fuse_passthrough_attach() made;
+ * the open then goes on without passthrough.
+ *
+ * - `req`: the request.
+ * - `ino`: the inode.
+ * - `fi`: what the callback got; `backing_id` is cleared.
+ *
+ * May be called on any thread. Returns 0; -ENOENT when the request holds no open of the inode (any more), which does no
+ * harm; -EINVAL after a log line for a null pointer or a request that is not in flight. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `fi` is null or points to a struct.
+ */
+int fuse_passthrough_detach(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/**
+ * As fuse_passthrough_open(), without a request: for files that are registered before they are opened.
+ *
+ * - `se`: the session, INIT answered.
+ * - `fd`: the file, regular; still the caller's, and not needed any more afterwards. The kernel opens it again for each
+ *   use of the id, as the calling thread without its CAP_FSETID.
+ *
+ * The id is the caller's to close. Do not mix it with fuse_passthrough_attach() on one inode. May be called on any
+ * thread. Returns the id, greater than 0, or 0 with errno after a log line, as fuse_passthrough_open() does; ENOTCONN
+ * before the mount, EINVAL for a null pointer. Since fusewire 1.0, kernel 6.9.
+ *
+ * The caller owes:
+ * `se` is null or a session.
+ */
+int fuse_session_passthrough_open(struct fuse_session *se, int fd);
+
+/**
+ * As fuse_passthrough_close(), without a request.
+ *
+ * - `se`: the session.
+ * - `backing_id`: from fuse_session_passthrough_open() or fuse_passthrough_open().
+ *
+ * May be called on any thread. Returns 0, or -1 with errno after a log line: ENOENT for an id that is not in use,
+ * EINVAL for one that is not greater than 0 or a null pointer, EPERM without CAP_SYS_ADMIN. Since fusewire 1.0, kernel
+ * 6.9.
+ *
+ * The caller owes:
+ * `se` is null or a session.
+ */
+int fuse_session_passthrough_close(struct fuse_session *se, int backing_id);
+
+/**
  * How many security contexts the request brings: in requests that make an inode, with FUSE_CAP_SECURITY_CTX in
  * force, one for each security module that labels it; else 0.
  *

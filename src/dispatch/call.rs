@@ -1,6 +1,7 @@
 //! The call of the daemon's callback: the one place where every operation meets its C function.
 
 use super::arguments as args;
+use super::opens;
 use super::poll::PollHandle;
 use super::request::{Pending, finish, refuse, to_c};
 use crate::abi::c::common::cap::{FUSE_CAP_IOCTL_DIR, FUSE_CAP_NO_OPEN_SUPPORT, FUSE_CAP_NO_OPENDIR_SUPPORT};
@@ -19,6 +20,9 @@ use zerocopy::IntoBytes;
 
 /// Most that the reply to the first form of COPY_FILE_RANGE can count, in bytes: whole pages below 4 GiB.
 const COPY_RANGE_MAX: u64 = 0xffff_f000;
+
+/// Who replies where the daemon has no callback.
+const IN_PLACE: &str = "a reply in the daemon's place";
 
 /// Calls the callback for `call`, or answers in its place when the daemon has none.
 pub fn dispatch(ops: &fuse_lowlevel_ops, call: &Call<'_>) {
@@ -72,7 +76,10 @@ pub fn dispatch(ops: &fuse_lowlevel_ops, call: &Call<'_>) {
                     || call!(write, ino, data.as_ptr().cast(), data.len(), off, &mut fi)
             }
             Statfs => call!(statfs, ino) || answer(req, default_statfs().as_bytes()),
-            Release(ref arg) => call!(release, ino, &mut args::file_of_release(arg)) || answer(req, &[]),
+            Release(ref arg) => {
+                opens::release_arrived(call, req);
+                call!(release, ino, &mut args::file_of_release(arg)) || answer(req, &[])
+            }
             Fsync(ref arg) => {
                 call!(fsync, ino, (arg.fsync_flags & FSYNC_FDATASYNC) as c_int, &mut args::file(arg.fh))
             }
@@ -189,7 +196,14 @@ unsafe fn batch_forget(ops: &fuse_lowlevel_ops, req: fuse_req_t, entries: Forget
 
 /// open and opendir succeed without a callback, unless the daemon wants the capability that the kernel does without.
 fn opened_without_callback(req: fuse_req_t, kernel_does_without: u64) -> bool {
-    kernel_does_without == 0 && answer(req, encode::open(&fuse_file_info::default(), 0).as_bytes())
+    if kernel_does_without != 0 {
+        return false;
+    }
+    if let Some(pending) = Pending::claim(req, IN_PLACE) {
+        // A failure is logged where the reply is sent.
+        let _ = pending.reply_open(None, encode::open(&fuse_file_info::default(), 0));
+    }
+    true
 }
 
 fn default_statfs() -> Kstatfs {
@@ -198,7 +212,7 @@ fn default_statfs() -> Kstatfs {
 
 /// Replies in the daemon's place. True: a failure is logged where the reply is sent, and nothing is left to be done.
 fn answer(req: fuse_req_t, payload: &[u8]) -> bool {
-    if let Some(pending) = Pending::claim(req, "a reply in the daemon's place") {
+    if let Some(pending) = Pending::claim(req, IN_PLACE) {
         let _ = pending.reply(0, &[IoSlice::new(payload)]);
     }
     true

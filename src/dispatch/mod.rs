@@ -6,12 +6,15 @@
 //! One of the few folders with unsafe code: C functions are called, and handles from C are followed.
 
 mod arguments;
+mod attach;
 mod call;
 mod cuse;
+mod opens;
 mod poll;
 mod request;
 mod table;
 
+pub use attach::{attach, detach};
 pub use cuse::CuseTable;
 pub use poll::PollHandle;
 pub use request::{Pending, find, live, with_session};

@@ -42,6 +42,11 @@ fn stale(req: fuse_req_t, function: &str) {
 /// Lends the session of the request that `req` names to `f`, and keeps both in place meanwhile; none, and a log line,
 /// when it is gone.
 pub fn with_session<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session) -> R) -> Option<R> {
+    with_request(req, function, |session, _| f(session))
+}
+
+/// The same with the request's slot.
+pub fn with_request<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session, &Slot) -> R) -> Option<R> {
     let (slot, token) = find(req, function)?;
     let Some(pin) = slot.pin(token) else {
         stale(req, function);
@@ -49,7 +54,7 @@ pub fn with_session<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session)
     };
     // SAFETY: the address is that of a Session: `arrive` stored it. The session waits for pins before it goes away
     // (`Session::destroy`), and this borrow ends before the pin.
-    Some(f(unsafe { &*pin.slot().session().cast::<Session>() }))
+    Some(f(unsafe { &*pin.slot().session().cast::<Session>() }, pin.slot()))
 }
 
 /// A request that the caller, and nobody else, has the right to reply to. Dropped unanswered, it ends without a
@@ -98,6 +103,11 @@ impl Pending {
         if let Some(opcode) = Opcode::from_wire(self.slot().opcode()).filter(|opcode| opcode.reply() == Reply::None) {
             return needless(opcode);
         }
+        self.send(error, parts)
+    }
+
+    #[inline]
+    pub(super) fn send(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.session().send(self.channel(), self.slot().unique(), error, parts)
     }
 

@@ -2,7 +2,8 @@
 
 use super::edition::{EDITION, Edition};
 use super::handler::Provides;
-use super::{Session, Stage, capabilities, start, wants};
+use super::wants::{self, Agreed};
+use super::{Session, Stage, capabilities, start};
 use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
@@ -69,6 +70,7 @@ impl Session {
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
                 if agreed && sent.is_ok() {
+                    self.try_passthrough(channel);
                     start::answered();
                 }
             }
@@ -123,9 +125,10 @@ impl Session {
         conn.capable_ext = if ext { capable } else { 0 };
         conn.want_ext = default;
         self.started.store(true, Ordering::SeqCst);
-        let further = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
+        let Agreed { further, passthrough } = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
         conn.capable_ext = capable;
         self.check(conn, capable)?;
+        self.prepare_passthrough(passthrough, conn.want_ext);
         Ok(further)
     }
 

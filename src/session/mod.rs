@@ -13,6 +13,7 @@ pub mod inflight;
 mod init;
 mod interrupt;
 mod notify;
+mod passthrough;
 mod pool;
 mod process;
 mod single;
@@ -37,6 +38,7 @@ use interrupt::Interrupts;
 use nix::errno::Errno;
 use notify::Retrieves;
 use parking_lot::Mutex;
+use passthrough::Passthrough;
 use std::io::IoSlice;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -121,6 +123,7 @@ pub struct Session {
     mount: Mutex<Option<Mount>>,
     interrupts: Interrupts,
     retrieves: Retrieves,
+    passthrough: Passthrough,
     exit: Exit,
     /// Who may use the file system besides root, under `allow_root`.
     owner: u32,
@@ -148,6 +151,7 @@ impl Session {
             mount: Mutex::new(None),
             interrupts: Interrupts::default(),
             retrieves: Retrieves::default(),
+            passthrough: Passthrough::default(),
             exit: Exit::default(),
             owner: nix::unistd::getuid().as_raw(),
         })

@@ -1,6 +1,7 @@
 //! What the daemon wants, in the two words that its init callback may change: the 32-bit `want` that every program
 //! knows, and the 64-bit `want_ext` since 3.17. Flags of INIT that no capability stands for are wanted by a function.
 
+use crate::abi::c::common::cap::{FUSE_CAP_HANDLE_KILLPRIV_V2, FUSE_CAP_PASSTHROUGH, FUSE_CAP_WRITEBACK_CACHE};
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
 use core::cell::Cell;
@@ -22,6 +23,24 @@ impl Baseline {
 /// The bits that only the longer word has.
 const HIGH: u64 = !(u32::MAX as u64);
 
+/// What came of [`enable_passthrough`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The capability is wanted.
+    Enabled,
+    /// The kernel does not offer it.
+    InVain,
+}
+
+/// What the callback wants that neither word says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Agreed {
+    /// Flags of INIT.
+    pub further: InitFlags,
+    /// What came of enabling passthrough, if it tried.
+    pub passthrough: Option<Asked>,
+}
+
 /// A negotiation under way.
 #[derive(Clone, Copy)]
 struct Negotiation {
@@ -32,6 +51,7 @@ struct Negotiation {
     offered: InitFlags,
     /// Those that are wanted besides what the capabilities stand for.
     wanted: InitFlags,
+    passthrough: Option<Asked>,
 }
 
 thread_local! {
@@ -55,28 +75,34 @@ fn baseline(conn: &fuse_conn_info) -> Baseline {
 }
 
 /// Lets `callback` change what is wanted. A capability that either word turned counts as turned; both words agree
-/// afterwards. Without `ext` the callback's program knows the shorter word only. Returns the flags that are wanted
-/// besides.
+/// afterwards. Without `ext` the callback's program knows the shorter word only. Returns what was
+/// agreed on besides.
 pub(super) fn negotiate(
     conn: &mut fuse_conn_info,
     ext: bool,
     offered: InitFlags,
     callback: impl FnOnce(&mut fuse_conn_info),
-) -> InitFlags {
+) -> Agreed {
     let default = conn.want_ext;
     conn.want = default as u32;
     conn.want_ext = if ext { default } else { 0 };
-    let begun = Negotiation { conn: address(conn), baseline: Baseline::of(conn), offered, wanted: InitFlags::empty() };
+    let begun = Negotiation {
+        conn: address(conn),
+        baseline: Baseline::of(conn),
+        offered,
+        wanted: InitFlags::empty(),
+        passthrough: None,
+    };
     let outer = NEGOTIATION.replace(Some(begun));
     callback(conn);
-    let Negotiation { baseline: before, wanted, .. } = negotiation(conn).unwrap_or(begun);
+    let Negotiation { baseline: before, wanted, passthrough, .. } = negotiation(conn).unwrap_or(begun);
     NEGOTIATION.set(outer);
     let turned = u64::from(conn.want ^ before.want);
     let turned_ext = if ext { conn.want_ext ^ before.want_ext } else { 0 };
     let before = if ext { before.want_ext } else { default & HIGH | u64::from(before.want) };
     conn.want_ext = before ^ (turned | turned_ext);
     conn.want = conn.want_ext as u32;
-    wanted
+    Agreed { further: wanted, passthrough }
 }
 
 /// Sets and clears the same bits in both words. What is changed here was not changed by hand.
@@ -152,6 +178,35 @@ pub fn unwant(conn: &mut fuse_conn_info, caps: u64) {
     change(conn, 0, caps);
 }
 
+/// Largest number of file systems that lie on each other, the kernel's limit.
+const MAX_STACK_DEPTH: u32 = 2;
+
+/// Wants passthrough, with `killpriv` also that the file system clears set-uid bits and file capabilities, and not what
+/// keeps passthrough off. EOPNOTSUPP, and nothing changes, where the kernel does not offer it.
+pub fn enable_passthrough(conn: &mut fuse_conn_info, stack_depth: u32, killpriv: bool) -> Result<(), Errno> {
+    let Some(found) = negotiation(conn) else {
+        log::error!("fuse_session_enable_passthrough: only for the init callback, with what that was passed");
+        return Err(Errno::EINVAL);
+    };
+    if !(1..=MAX_STACK_DEPTH).contains(&stack_depth) {
+        log::error!("fuse_session_enable_passthrough: the stack depth is {stack_depth} instead of 1 or 2");
+        return Err(Errno::EINVAL);
+    }
+    let offered = offers(conn, FUSE_CAP_PASSTHROUGH);
+    let passthrough = Some(if offered { Asked::Enabled } else { Asked::InVain });
+    NEGOTIATION.set(Some(Negotiation { passthrough, ..found }));
+    if !offered {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    want(conn, FUSE_CAP_PASSTHROUGH);
+    unwant(conn, FUSE_CAP_WRITEBACK_CACHE);
+    if killpriv {
+        want(conn, FUSE_CAP_HANDLE_KILLPRIV_V2);
+    }
+    conn.max_backing_stack_depth = stack_depth - 1;
+    Ok(())
+}
+
 /// Brings what was changed by hand in one word into the other. EINVAL, and a line, when both were changed and say
 /// different things.
 pub fn unite(conn: &mut fuse_conn_info) -> Result<(), Errno> {
@@ -183,7 +238,8 @@ mod tests {
             want_ext: DEFAULT,
             ..fuse_conn_info::default()
         };
-        let further = negotiate(&mut conn, ext, InitFlags::ABORT_ERROR | InitFlags::PASSTHROUGH, callback);
+        let Agreed { further, .. } =
+            negotiate(&mut conn, ext, InitFlags::ABORT_ERROR | InitFlags::PASSTHROUGH, callback);
         assert!(FURTHER.contains(further));
         assert_eq!(conn.want, conn.want_ext as u32);
         conn.want_ext
@@ -217,7 +273,7 @@ mod tests {
         let mut conn = fuse_conn_info::default();
         let offered = InitFlags::ABORT_ERROR | InitFlags::HAS_RESEND | InitFlags::MAP_ALIGNMENT | InitFlags::POSIX_ACL;
         let want = |conn: &fuse_conn_info, flags| want_init_flags(conn, flags, "a test");
-        let wanted = negotiate(&mut conn, true, offered, |c| {
+        let Agreed { further: wanted, .. } = negotiate(&mut conn, true, offered, |c| {
             assert_eq!(init_flags(c, "a test"), Some(offered));
             assert_eq!(want(c, InitFlags::ABORT_ERROR), Ok(()));
             assert_eq!(want(c, InitFlags::HAS_RESEND | InitFlags::CREATE_SUPP_GROUP), Err(Errno::ENOTSUP));
@@ -252,5 +308,28 @@ mod tests {
         // Nobody negotiates: the baseline is empty.
         let mut own = fuse_conn_info { want: 5, ..fuse_conn_info::default() };
         assert_eq!((unite(&mut own), own.want_ext), (Ok(()), 5));
+    }
+
+    #[test]
+    fn passthrough_is_asked_for_in_the_callback_and_excludes_the_write_back_cache() {
+        let capable = FUSE_CAP_PASSTHROUGH | FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_HANDLE_KILLPRIV_V2;
+        let conn = |capable: u64| fuse_conn_info {
+            capable: capable as u32,
+            capable_ext: capable,
+            want_ext: FUSE_CAP_WRITEBACK_CACHE,
+            ..fuse_conn_info::default()
+        };
+        let enabled = |conn: &mut fuse_conn_info, depth, killpriv| {
+            let mut result = Ok(());
+            let agreed = negotiate(conn, true, InitFlags::empty(), |c| result = enable_passthrough(c, depth, killpriv));
+            (result, agreed.passthrough, conn.want_ext)
+        };
+        let both = FUSE_CAP_PASSTHROUGH | FUSE_CAP_HANDLE_KILLPRIV_V2;
+        assert_eq!(enabled(&mut conn(capable), 1, false), (Ok(()), Some(Asked::Enabled), FUSE_CAP_PASSTHROUGH));
+        assert_eq!(enabled(&mut conn(capable), 2, true), (Ok(()), Some(Asked::Enabled), both));
+        let unchanged = FUSE_CAP_WRITEBACK_CACHE;
+        assert_eq!(enabled(&mut conn(capable), 0, true), (Err(Errno::EINVAL), None, unchanged));
+        assert_eq!(enabled(&mut conn(0), 1, true), (Err(Errno::EOPNOTSUPP), Some(Asked::InVain), unchanged));
+        assert_eq!(enable_passthrough(&mut conn(capable), 1, false), Err(Errno::EINVAL));
     }
 }

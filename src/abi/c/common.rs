@@ -271,6 +271,13 @@ pub const FUSE_BACKING_STACKED_UNDER: c_int = 0;
 /// (3.17).
 pub const FUSE_BACKING_STACKED_OVER: c_int = 1;
 
+/// For fuse_session_enable_passthrough(): the daemon clears set-user-ID and set-group-ID bits and file capabilities
+/// itself where it writes to a file, truncates it (also by O_TRUNC in open) or changes its owner, so the kernel need not
+/// ask for `security.capability` before each write, which would make writes many times slower. On a Linux file system
+/// that takes no more than going without CAP_FSETID in the effective set then. Wants FUSE_CAP_HANDLE_KILLPRIV_V2
+/// (fusewire 1.0).
+pub const FUSE_PASSTHROUGH_KILLPRIV: u32 = 1u32 << 0;
+
 /// In an ioctl callback's `flags`: the caller is a 32-bit process on a 64-bit kernel.
 pub const FUSE_IOCTL_COMPAT: c_int = 1 << 0;
 /// In an ioctl callback's `flags`: the callback may say itself what to fetch from the caller's memory and where to

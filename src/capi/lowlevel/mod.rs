@@ -1,5 +1,6 @@
 //! `fuse_lowlevel.h`.
 
+mod attach;
 #[cfg(not(soname = "3"))]
 mod contexts;
 mod direntry;

@@ -1,5 +1,6 @@
 //! Files that the kernel reads and writes by itself. Only since 3.17, so not in so.3.
 
+use super::attach::id_or_0;
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::dispatch::with_session;
 use crate::session::Session;
@@ -30,10 +31,7 @@ fn ask<T>(
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_passthrough_open(req: fuse_req_t, fd: c_int) -> c_int {
     let about = format_args!("file descriptor {fd}");
-    ask(req, "fuse_passthrough_open", about, |se| se.channel()?.open_backing(fd)).unwrap_or_else(|errno| {
-        errno.set();
-        0
-    })
+    id_or_0(ask(req, "fuse_passthrough_open", about, |se| se.channel()?.open_backing(fd)))
 }
 symver!(fuse_passthrough_open, "FUSE_3.17");
 

@@ -6,7 +6,7 @@
 use crate::abi::c::common::{FILE_INFO_COMPAT_SIZE, fuse_file_info};
 use crate::abi::c::lowlevel::{fuse_entry_param, fuse_req_t};
 use crate::abi::opcode::Opcode;
-use crate::abi::wire::{BmapOut, CopyFileRangeOut, EntryOut, GetxattrOut, LkOut, LseekOut, OpenOut, PollOut, WriteOut};
+use crate::abi::wire::{BmapOut, CopyFileRangeOut, GetxattrOut, LkOut, LseekOut, PollOut, WriteOut};
 #[cfg(not(soname = "3"))]
 use crate::abi::wire::{Statx, StatxOut};
 use crate::capi::result::ToC;
@@ -190,9 +190,9 @@ pub unsafe extern "C" fn fuse_reply_create(
         }
         // SAFETY: the caller vouches for the struct.
         let file = unsafe { file_info(&pending, fi) };
-        let entry: EntryOut = encode::entry(e, attr_flags(&pending));
-        let open: OpenOut = encode::open(&file, open_flags(&pending));
-        pending.reply(0, &[IoSlice::new(entry.as_bytes()), IoSlice::new(open.as_bytes())])
+        let entry = encode::entry(e, attr_flags(&pending));
+        let open = encode::open(&file, open_flags(&pending));
+        pending.reply_open(Some(&entry), open)
     })
 }
 symver!(fuse_reply_create, "FUSE_3.0");
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn fuse_reply_open(req: fuse_req_t, fi: *const fuse_file_i
         // SAFETY: the caller vouches for the struct.
         let file = unsafe { file_info(&pending, fi) };
         let open = encode::open(&file, open_flags(&pending));
-        pending.reply_with(&open)
+        pending.reply_open(None, open)
     })
 }
 symver!(fuse_reply_open, "FUSE_3.0");

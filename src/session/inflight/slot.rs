@@ -54,6 +54,7 @@ pub struct Slot {
     /// Generation, pins, phase.
     state: AtomicU64,
     unique: AtomicU64,
+    /// The inode that the request is about; of one that makes an inode the directory, until it holds an open of it.
     nodeid: AtomicU64,
     /// Address of the session that the request came in through.
     session: AtomicPtr<c_void>,
@@ -66,6 +67,9 @@ pub struct Slot {
     /// FUSE_REQ flags.
     flags: AtomicU32,
     reply_flags: [AtomicU32; 2],
+    /// Whether the request holds an open of the inode in its session's table: one that it is about to make, or one that
+    /// it ends.
+    held: AtomicBool,
     interrupted: AtomicBool,
     /// Whether there may be a hook or extensions, to be dropped in the end.
     has_extras: AtomicBool,
@@ -74,6 +78,8 @@ pub struct Slot {
     /// Own index, set once.
     index: AtomicU32,
 }
+
+const _: () = assert!(size_of::<Slot>() == 128, "a request has two cache lines, and no more");
 
 /// Flags of a reply that its arguments have no place for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +124,7 @@ impl Slot {
         for cell in &self.reply_flags {
             cell.store(0, Relaxed);
         }
+        self.held.store(false, Relaxed);
         self.interrupted.store(false, Relaxed);
         let generation = self.state.load(Relaxed) >> INDEX_BITS;
         // Generation 0 is never live, so no token is 0.
@@ -139,7 +146,7 @@ impl Slot {
         let ctx = self.ctx.each_ref().map(|cell| cell.load(Relaxed));
         Arrival {
             unique: self.unique(),
-            nodeid: self.nodeid.load(Relaxed),
+            nodeid: self.nodeid(),
             opcode: self.opcode(),
             flags: self.flags(),
             ctx,
@@ -238,6 +245,12 @@ impl Slot {
         }
     }
 
+    /// The inode that the request is about, or that it holds an open of.
+    #[inline]
+    pub fn nodeid(&self) -> u64 {
+        self.nodeid.load(Relaxed)
+    }
+
     /// Address of the session.
     #[inline]
     pub fn session(&self) -> *mut c_void {
@@ -258,6 +271,28 @@ impl Slot {
     /// Who caused the request: uid, gid, pid, umask.
     pub fn ctx(&self) -> &[AtomicU32; 4] {
         &self.ctx
+    }
+
+    /// Makes the request hold an open of `ino`, which ends with it. False when it holds one already.
+    pub fn hold(&self, ino: u64) -> bool {
+        let first = !self.held.swap(true, Relaxed);
+        if first {
+            self.nodeid.store(ino, Relaxed);
+        }
+        first
+    }
+
+    /// Nodeid of the open that the request holds.
+    #[inline]
+    pub fn held(&self) -> Option<u64> {
+        self.held.load(Relaxed).then(|| self.nodeid())
+    }
+
+    /// Takes the open that the request holds from it.
+    #[inline]
+    pub fn take_held(&self) -> Option<u64> {
+        self.held()?;
+        self.held.swap(false, Relaxed).then(|| self.nodeid())
     }
 
     /// Whether the request was interrupted.

@@ -1,0 +1,76 @@
+//! Opens that the session counts: what a request holds of them, from its callback to its end.
+//!
+//! A request that opens a file holds the open from `attach` on until the reply, which hands it over to the file; one
+//! that releases a file holds it from its arrival on. What a request still holds when it ends goes with it: an error
+//! as the reply, or a reply that the kernel does not want, gives the open back.
+
+use super::request::{Pending, find};
+use crate::abi::c::common::cap::FUSE_CAP_PASSTHROUGH;
+use crate::abi::c::lowlevel::fuse_req_t;
+use crate::abi::opcode::Opcode;
+use crate::abi::wire::{EntryOut, OpenOut};
+use crate::session::{Call, Session};
+use nix::errno::Errno;
+use std::io::IoSlice;
+use zerocopy::IntoBytes;
+
+pub(super) fn is(opcode: u32, among: &[Opcode]) -> bool {
+    among.iter().any(|one| *one as u32 == opcode)
+}
+
+#[cold]
+pub(super) fn give_back(session: &Session, opcode: u32, ino: u64) {
+    if is(opcode, &[Opcode::Release]) {
+        session.released(ino);
+    } else {
+        session.detach(ino);
+    }
+}
+
+/// A RELEASE arrived: it holds the open that it ends.
+#[inline]
+pub fn release_arrived(call: &Call<'_>, req: fuse_req_t) {
+    if call.wants & FUSE_CAP_PASSTHROUGH != 0
+        && let Some((slot, _)) = find(req, "release")
+    {
+        slot.hold(call.header.nodeid);
+    }
+}
+
+impl Pending {
+    /// Replies with an open file, behind the entry if it was made by the request.
+    pub fn reply_open(self, entry: Option<&EntryOut>, mut open: OpenOut) -> Result<(), Errno> {
+        let ino = entry.map_or(self.slot().nodeid(), |entry| entry.nodeid);
+        let directory = is(self.slot().opcode(), &[Opcode::Opendir]);
+        let attached = self.take_attached(ino);
+        let counted = if directory { None } else { self.session().opening(ino, attached, &mut open) };
+        let open = IoSlice::new(open.as_bytes());
+        let sent = match entry {
+            Some(entry) => self.send(0, &[IoSlice::new(entry.as_bytes()), open]),
+            None => self.send(0, &[open]),
+        };
+        if let (Err(_), Some(mode)) = (sent, counted) {
+            self.session().abandon(ino, mode);
+        }
+        sent
+    }
+
+    /// Whether the request is attached to `ino`, whose open goes over to the file.
+    fn take_attached(&self, ino: u64) -> bool {
+        let Some(held) = self.slot().take_held() else { return false };
+        if held != ino {
+            log::error!("the reply opens nodeid {ino}, its request was attached to nodeid {held}");
+            self.session().detach(held);
+        }
+        held == ino
+    }
+}
+
+impl Drop for Pending {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(ino) = self.slot().take_held() {
+            give_back(self.session(), self.slot().opcode(), ino);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Passthrough, for daemons that leave the backing ids to the library. Sessions that do not enable it pay for none of
+//! this.
+
+use super::wants::Asked;
+use super::{Channel, Session};
+use crate::abi::c::common::cap::{FUSE_CAP_DIRECT_IO_ALLOW_MMAP, FUSE_CAP_PASSTHROUGH, FUSE_CAP_WRITEBACK_CACHE};
+use crate::abi::flags::OpenFlags;
+use crate::abi::wire::OpenOut;
+use crate::passthrough::{Mode, Status, Table};
+use crate::transport::privilege;
+use nix::errno::Errno;
+use std::os::fd::RawFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// What a session knows of it.
+#[derive(Default)]
+pub(super) struct Passthrough {
+    /// A [`Status`].
+    status: AtomicU8,
+    table: OnceLock<Table>,
+    /// Errors that were logged: bits by the last six of their number. An open that goes on without passthrough is no
+    /// news the second time.
+    said: AtomicU64,
+}
+
+/// All that the kernel lets an open with a backing file say besides.
+const WITH_PASSTHROUGH: OpenFlags = OpenFlags::PASSTHROUGH
+    .union(OpenFlags::DIRECT_IO)
+    .union(OpenFlags::PARALLEL_DIRECT_WRITES)
+    .union(OpenFlags::NOFLUSH);
+
+impl Session {
+    /// Whether passthrough is on.
+    pub fn passthrough_status(&self) -> Status {
+        Status::from_u8(self.passthrough.status.load(Ordering::Acquire))
+    }
+
+    fn set_status(&self, status: Status) {
+        self.passthrough.status.store(status as u8, Ordering::Release);
+        match status {
+            Status::On => log::info!("passthrough is on"),
+            Status::NotAsked | Status::Starting => {}
+            off => log::warn!("passthrough is off, files are read and written by the daemon: {}", off.reason()),
+        }
+    }
+
+    /// The opens of the session's inodes, if it counts them.
+    #[inline]
+    pub fn opens(&self) -> Option<&Table> {
+        self.passthrough.table.get().filter(|_| self.passthrough_status().is_usable())
+    }
+
+    /// Before INIT is answered: what came of it, as far as the daemon's wants tell.
+    pub(super) fn prepare_passthrough(&self, asked: Option<Asked>, wants: u64) {
+        let both = FUSE_CAP_PASSTHROUGH | FUSE_CAP_WRITEBACK_CACHE;
+        let status = match asked {
+            Some(Asked::InVain) => Status::NotOffered,
+            Some(Asked::Enabled) if wants & both == both => Status::Conflict,
+            Some(Asked::Enabled) if wants & FUSE_CAP_PASSTHROUGH != 0 => Status::Starting,
+            _ => Status::NotAsked,
+        };
+        if status == Status::Starting {
+            self.passthrough.table.get_or_init(|| Table::new(wants & FUSE_CAP_DIRECT_IO_ALLOW_MMAP != 0));
+        } else if asked.is_none() && wants & both == both {
+            log::warn!(
+                "FUSE_CAP_WRITEBACK_CACHE is wanted together with FUSE_CAP_PASSTHROUGH, which the kernel drops then"
+            );
+        }
+        self.set_status(status);
+    }
+
+    /// After INIT was answered: asks the kernel, which says no by EPERM and looks at the file descriptor last.
+    pub(super) fn try_passthrough(&self, channel: &Channel) {
+        if self.passthrough_status() != Status::Starting {
+            return;
+        }
+        self.set_status(match channel.open_backing(-1) {
+            Err(Errno::EBADF) => Status::On,
+            Err(Errno::EPERM) => Status::NotPermitted,
+            _ => Status::NotOffered,
+        });
+    }
+
+    /// Registers a file by whose id others will write: without CAP_FSETID, so that the kernel clears the set-user-ID
+    /// and set-group-ID bits when they do.
+    pub fn open_backing_for_others(&self, fd: RawFd) -> Result<i32, Errno> {
+        let channel = self.channel()?;
+        privilege::without_fsetid(|| channel.open_backing(fd))
+    }
+
+    /// Counts a passthrough open of an inode and returns its id, for which `fd` is registered if it is the first.
+    pub fn attach(&self, ino: u64, fd: RawFd) -> Result<i32, Errno> {
+        let Some(table) = self.opens() else {
+            return Err(self.passthrough_status().result().err().unwrap_or(Errno::EAGAIN));
+        };
+        table.attach(ino, || self.open_backing_for_others(fd)).inspect_err(|&errno| self.say_once(ino, fd, errno))
+    }
+
+    #[cold]
+    fn say_once(&self, ino: u64, fd: RawFd, errno: Errno) {
+        let bit = 1 << (errno as u32 % u64::BITS);
+        if errno == Errno::EBUSY || self.passthrough.said.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+        let why = match errno {
+            Errno::ELOOP => "its file system is stacked too deep (stack_depth)",
+            Errno::EPERM => Status::NotPermitted.reason(),
+            other => other.desc(),
+        };
+        log::warn!(
+            "no passthrough for nodeid {ino}, file descriptor {fd}: {why}; further errors of this kind are not logged"
+        );
+    }
+
+    /// An open is about to be answered with `out`: counts it, unless it is attached already, and makes of the answer
+    /// what the kernel takes. None where the session counts no opens.
+    #[inline]
+    pub fn opening(&self, ino: u64, attached: bool, out: &mut OpenOut) -> Option<Mode> {
+        let table = self.opens()?;
+        let flags = OpenFlags::from_bits_retain(out.open_flags);
+        let wanted = match out.backing_id {
+            1.. => Mode::Passthrough(out.backing_id),
+            _ if flags.contains(OpenFlags::DIRECT_IO) => Mode::Direct,
+            _ => Mode::Cached,
+        };
+        let mode = match table.id(ino).filter(|_| attached) {
+            Some(id) => Mode::Passthrough(id),
+            None => table.open(ino, wanted),
+        };
+        if let Mode::Passthrough(id) = mode {
+            out.backing_id = id;
+            out.open_flags = (flags & WITH_PASSTHROUGH | OpenFlags::PASSTHROUGH).bits();
+        }
+        Some(mode)
+    }
+
+    /// An open that was counted came to nothing: the kernel did not take the answer, or it was an error.
+    #[cold]
+    pub fn abandon(&self, ino: u64, mode: Mode) {
+        self.close_unneeded(self.opens().and_then(|table| table.abandon(ino, mode)));
+    }
+
+    /// A passthrough open that was not answered came to nothing.
+    #[cold]
+    pub fn detach(&self, ino: u64) {
+        // The number does not matter here.
+        self.abandon(ino, Mode::Passthrough(0));
+    }
+
+    /// A file was released.
+    pub fn released(&self, ino: u64) {
+        self.close_unneeded(self.opens().and_then(|table| table.close(ino)));
+    }
+
+    fn close_unneeded(&self, id: Option<i32>) {
+        let Some(id) = id else { return };
+        if let Err(errno) = self.channel().and_then(|channel| channel.close_backing(id))
+            && !self.exited()
+        {
+            log::warn!("backing id {id} cannot be closed: {}", errno.desc());
+        }
+    }
+}
