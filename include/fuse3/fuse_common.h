@@ -198,8 +198,9 @@ struct fuse_conn_info {
     /** All 64 FUSE_CAP flags that the file system wants (3.17). */
     uint64_t want_ext;
     /**
-     * Seconds after which the kernel takes an unanswered request for a hang and aborts the connection; 0 for never
-     * (3.18, Linux 6.14).
+     * Seconds after which the kernel takes an unanswered request for a hang and aborts the connection; 0 for what
+     * /proc/sys/fs/fuse/default_request_timeout says, which is never unless it was changed. The kernel looks every 15
+     * seconds and raises smaller values to that (3.18, Linux 6.14).
      */
     uint16_t request_timeout;
     /** Room for later fields; 0. */
@@ -475,8 +476,8 @@ struct libfuse_version {
 #define FUSE_CAP_OVER_IO_URING (1UL << 31)
 
 /**
- * The mount may be idmapped (mount_setattr(2)); needs `default_permissions`. In want_ext only. Off by default (3.18,
- * Linux 6.12).
+ * The mount may be idmapped (mount_setattr(2)); needs `default_permissions` or FUSE_CAP_POSIX_ACL. In want_ext only.
+ * Off by default (3.18, Linux 6.12).
  */
 #define FUSE_CAP_ALLOW_IDMAP (1ULL << 32)
 

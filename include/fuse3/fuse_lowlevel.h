@@ -171,9 +171,9 @@ enum fuse_notify_entry_flags {
 };
 
 /**
- * In fuse_req_flags(): the caller has no CAP_FSETID, so set-user-id, security.capability and, where the group may
- * execute the file, set-group-id are to be cleared: in write, in open and create with O_TRUNC, in setattr of a size.
- * With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
+ * In fuse_req_flags(): set-user-id, security.capability and, where the group may execute the file, set-group-id are to
+ * be cleared. In write, in open and create with O_TRUNC and in setattr of a size, where the caller has no CAP_FSETID;
+ * in setattr of an owner. With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
  */
 #define FUSE_REQ_KILL_SUIDGID (1u << 0)
 

@@ -126,6 +126,11 @@ impl Options {
         Ok(true)
     }
 
+    /// Whether the kernel checks permissions.
+    pub fn default_permissions(&self) -> bool {
+        self.default_permissions
+    }
+
     /// Whether the session has to turn away everyone but the owner and root: the kernel knows "all" and "owner" only
     /// and is told "all".
     pub fn allow_root(&self) -> bool {

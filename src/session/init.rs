@@ -146,6 +146,13 @@ impl Session {
             let (init, option) = (conn.max_read, self.config.max_read);
             return fail(format!("init set max_read to {init}, the mount option says {option}: they must be equal"));
         }
+        // Only a warning: whoever mounted for us, and gave us the device, may have had the option.
+        let checked = self.mount_options.default_permissions() || conn.want_ext & FUSE_CAP_POSIX_ACL != 0;
+        if conn.want_ext & FUSE_CAP_ALLOW_IDMAP != 0 && !checked {
+            log::warn!(
+                "FUSE_CAP_ALLOW_IDMAP needs the mount option default_permissions: the kernel refuses all requests"
+            );
+        }
         Ok(())
     }
 

@@ -247,8 +247,9 @@ pub struct fuse_conn_info {
     pub capable_ext: u64,
     /// All 64 FUSE_CAP flags that the file system wants (3.17).
     pub want_ext: u64,
-    /// Seconds after which the kernel takes an unanswered request for a hang and aborts the connection; 0 for never
-    /// (3.18, Linux 6.14).
+    /// Seconds after which the kernel takes an unanswered request for a hang and aborts the connection; 0 for what
+    /// /proc/sys/fs/fuse/default_request_timeout says, which is never unless it was changed. The kernel looks every 15
+    /// seconds and raises smaller values to that (3.18, Linux 6.14).
     pub request_timeout: u16,
     /// Room for later fields; 0.
     pub reserved: [u16; 31],

@@ -152,9 +152,9 @@ pub const FUSE_LL_INVALIDATE: fuse_notify_entry_flags = 0;
 /// Let its time be up: the next use asks the file system again, and mounts below it stay (Linux 6.2).
 pub const FUSE_LL_EXPIRE_ONLY: fuse_notify_entry_flags = 1 << 0;
 
-/// In fuse_req_flags(): the caller has no CAP_FSETID, so set-user-id, security.capability and, where the group may
-/// execute the file, set-group-id are to be cleared: in write, in open and create with O_TRUNC, in setattr of a size.
-/// With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
+/// In fuse_req_flags(): set-user-id, security.capability and, where the group may execute the file, set-group-id are to
+/// be cleared. In write, in open and create with O_TRUNC and in setattr of a size, where the caller has no CAP_FSETID;
+/// in setattr of an owner. With FUSE_CAP_HANDLE_KILLPRIV_V2 in force (Linux 5.11).
 pub const FUSE_REQ_KILL_SUIDGID: u32 = 1u32 << 0;
 /// In fuse_req_flags(): `fi->lock_owner` of a read or write is that of a lock; without it, it means nothing.
 pub const FUSE_REQ_LOCK_OWNER: u32 = 1u32 << 1;

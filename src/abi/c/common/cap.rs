@@ -86,8 +86,8 @@ pub const FUSE_CAP_NO_EXPORT_SUPPORT: u64 = 1u64 << 30;
 /// Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the mount option `io_uring` asks
 /// for it too. On by default (3.18, Linux 6.14).
 pub const FUSE_CAP_OVER_IO_URING: u64 = 1u64 << 31;
-/// The mount may be idmapped (mount_setattr(2)); needs `default_permissions`. In want_ext only. Off by default (3.18,
-/// Linux 6.12).
+/// The mount may be idmapped (mount_setattr(2)); needs `default_permissions` or FUSE_CAP_POSIX_ACL. In want_ext only.
+/// Off by default (3.18, Linux 6.12).
 pub const FUSE_CAP_ALLOW_IDMAP: u64 = 1u64 << 32;
 /// Requests that make an inode carry its security context (security.selinux and the like), to be stored in the same
 /// step. In want_ext only (3.19, Linux 5.17).
