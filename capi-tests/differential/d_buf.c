@@ -159,8 +159,8 @@ static void odd_vectors(void)
     begin_case("offsets within");
     src.off = 15;
     dst.off = 60;
-    say("copied %zd src.off=%zu dst.off=%zu dst.idx=%zu %s", fuse_buf_copy(&dst, &src, 0), src.off, dst.off, dst.idx,
-        quoted(to, sizeof(to)));
+    ssize_t copied = fuse_buf_copy(&dst, &src, 0);
+    say("copied %zd src.off=%zu dst.off=%zu dst.idx=%zu %s", copied, src.off, dst.off, dst.idx, quoted(to, sizeof(to)));
     begin_case("to itself");
     dst = FUSE_BUFVEC_INIT(sizeof(to));
     dst.buf[0].mem = to;

@@ -121,7 +121,12 @@ fn table() -> Vec<Line> {
         let [name, size, field, offset, bit, width] = columns[..] else { panic!("malformed: {line}") };
         let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("malformed: {line}"));
         let bits = (!bit.is_empty()).then(|| (number(bit) as u32, number(width) as u32));
-        Line { name, size: number(size), field, offset: number(offset), bits }
+        // The tables are of x86_64. Of all the structs in them only `struct stat` is otherwise elsewhere.
+        let here = |bytes: usize| match name {
+            "fuse_entry_param" if bytes > offset_of!(fuse_entry_param, attr) => bytes + size_of::<libc::stat>() - 144,
+            _ => bytes,
+        };
+        Line { name, size: here(number(size)), field, offset: here(number(offset)), bits }
     };
     TABLE.lines().filter(|line| !line.starts_with('#')).map(parse).collect()
 }
