@@ -114,8 +114,8 @@ impl Options {
             self.max_read = Some(number(item, value)?);
         } else if let Some(value) = bytes.strip_prefix(b"blksize=") {
             self.blksize = Some(number(item, value)?);
-        } else if LABELS.iter().any(|label| bytes.starts_with(label.as_bytes())) {
-            self.labels.push(item.to_owned());
+        } else if let Some(value) = LABELS.iter().find_map(|label| bytes.strip_prefix(label.as_bytes())) {
+            self.labels.push(label(item, value)?);
         } else if bytes.starts_with(b"user=") {
             self.user = Some(one_item(item)?);
         } else if bytes.starts_with(b"x-") {
@@ -179,6 +179,17 @@ fn one_item(item: &CStr) -> Result<CString, Errno> {
     Ok(item.to_owned())
 }
 
+/// A security label. Double quotes make its commas part of it, so they come as a pair around it or not at all: after a
+/// stray one the kernel would take the options behind it for a part of the label.
+fn label(item: &CStr, value: &[u8]) -> Result<CString, Errno> {
+    let inner = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+    if inner.contains(&b'"') {
+        log::error!("option {}: double quotes only around the whole label", item.to_string_lossy());
+        return Err(Errno::EINVAL);
+    }
+    Ok(item.to_owned())
+}
+
 /// A decimal number without sign or blanks; anything looser would be read differently by the kernel.
 fn number(item: &CStr, value: &[u8]) -> Result<u32, Errno> {
     let digits = value.iter().all(u8::is_ascii_digit);
@@ -224,6 +235,9 @@ mod tests {
             c"subtype=",
             c"x-note=a,dev",
             c"user=a,b",
+            c"context=a\"b,c",
+            c"context=\"",
+            c"rootcontext=\"a\"b\"",
         ] {
             assert_eq!(options.accept(bad), Err(Errno::EINVAL), "{bad:?}");
         }

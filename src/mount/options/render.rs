@@ -12,7 +12,7 @@ impl Options {
     }
 
     /// Type and source as mount(2) takes them; a mount without a name of its own shows the device.
-    pub(in crate::mount) fn names(&self, device: &CStr) -> Result<(CString, CString), Errno> {
+    pub fn names(&self, device: &CStr) -> Result<(CString, CString), Errno> {
         let base = self.base_type().as_bytes();
         let fstype = match &self.subtype {
             Some(subtype) => CString::new([base, b".", subtype.to_bytes()].concat()),
@@ -36,7 +36,7 @@ impl Options {
     }
 
     /// Appends to mount(2)'s data, after what describes the connection.
-    pub(in crate::mount) fn kernel_data(&self, data: &mut Vec<u8>) {
+    pub fn kernel_data(&self, data: &mut Vec<u8>) {
         for label in &self.labels {
             next_item(data);
             escape::for_kernel(label.to_bytes(), data);
@@ -45,7 +45,7 @@ impl Options {
     }
 
     /// fusermount3's `-o`. `third_party` is whether to include `x-*`, which older ones do not know.
-    pub(in crate::mount) fn for_helper(&self, third_party: bool) -> Result<CString, Errno> {
+    pub fn for_helper(&self, third_party: bool) -> Result<CString, Errno> {
         let mut list = Vec::new();
         self.flag_names(&mut list);
         for label in &self.labels {
@@ -76,7 +76,7 @@ impl Options {
     }
 
     /// The options for the mount table's user space part, if it has any: without one the kernel's part says it all.
-    pub(in crate::mount) fn for_utab(&self) -> Option<CString> {
+    pub fn for_utab(&self) -> Option<CString> {
         if self.third_party.is_empty() && self.user.is_none() {
             return None;
         }
