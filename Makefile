@@ -1,7 +1,7 @@
 target ?= $(or $(CARGO_TARGET_DIR),target)
 SOAK_SECONDS ?= 1800
 
-.PHONY: build setup test demo bench plots soak headers clean
+.PHONY: build setup test fuzz sanitize demo bench plots soak headers clean
 
 build:
 	cargo build --release
@@ -12,6 +12,15 @@ setup:
 
 test: setup
 	scripts/test
+
+# Every fuzz target for FUZZ_SECONDS, as many at once as there are processors; see scripts/fuzz.
+FUZZ_SECONDS ?= 3600
+fuzz: setup
+	scripts/fuzz $(FUZZ_SECONDS)
+
+# The library and its stress tests under the address, leak and thread sanitizers (nightly).
+sanitize: setup
+	scripts/sanitize
 
 demo:
 	scripts/demo

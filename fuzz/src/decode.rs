@@ -1,0 +1,79 @@
+//! A message is what the oracle says it is; its names and data lie within it.
+
+use crate::lies_within;
+use crate::message::{self, Sender, byte};
+use crate::oracle::{self, HEAD, Verdict};
+use arbitrary::Unstructured;
+use core::ffi::CStr;
+use fusewire::decode::{self, Dialect, Fault, Operation};
+
+/// The first byte chooses: the rest as it is, or a request made of it.
+pub fn run(data: &[u8]) {
+    let mut u = Unstructured::new(data);
+    let how = byte(&mut u);
+    let setxattr_ext = how & 1 != 0;
+    let made = match how & 2 {
+        0 => Ok(u.take_rest().to_vec()),
+        _ => message::request(&mut u, setxattr_ext, Sender { unique: 6, earlier: 4 }),
+    };
+    if let Ok(message) = made {
+        check(&message, setxattr_ext);
+    }
+}
+
+fn check(message: &[u8], setxattr_ext: bool) {
+    assert_eq!(decode::header(message).is_some(), message.len() >= HEAD);
+    let expected = oracle::judge(message, setxattr_ext);
+    let found = match decode::request(message, Dialect { setxattr_ext }) {
+        Err(Fault::Unreadable) => Verdict::Unreadable,
+        Err(Fault::Refused { errno, reply, .. }) => match errno as i32 {
+            libc::ENOSYS => Verdict::Unknown,
+            errno => {
+                assert_eq!(errno, libc::EIO);
+                Verdict::Malformed { reply }
+            }
+        },
+        Ok(request) => {
+            assert!(lies_within(request.extensions, message) && request.extensions.len() % 8 == 0);
+            let _ = request.flags();
+            let (names, data) = borrowed(&request.operation, message);
+            for name in &names {
+                assert!(lies_within(name.to_bytes_with_nul(), message));
+            }
+            Verdict::Request(names.into_iter().map(CStr::to_bytes).collect(), data)
+        }
+    };
+    assert_eq!(found, expected);
+}
+
+/// The names of an operation, in their order, and its data.
+fn borrowed<'a>(operation: &Operation<'a>, message: &'a [u8]) -> (Vec<&'a CStr>, &'a [u8]) {
+    use Operation::*;
+    match *operation {
+        Lookup { name }
+        | Mknod { name, .. }
+        | Mkdir { name, .. }
+        | Unlink { name }
+        | Rmdir { name }
+        | Getxattr { name, .. }
+        | Removexattr { name }
+        | Create { name, .. }
+        | Link { newname: name, .. } => (vec![name], &[]),
+        Symlink { name, target } => (vec![name, target], &[]),
+        Rename { name, newname, .. } => (vec![name, newname], &[]),
+        Setxattr { name, value, .. } => (vec![name], within(value, message)),
+        Write { data, .. } | Ioctl { data, .. } | NotifyReply { data, .. } => (vec![], within(data, message)),
+        BatchForget { entries } => (vec![], forgets(entries.iter().count(), message)),
+        _ => (vec![], &[]),
+    }
+}
+
+fn within<'a>(data: &'a [u8], message: &[u8]) -> &'a [u8] {
+    assert!(lies_within(data, message));
+    data
+}
+
+/// The bytes of so many forgets, which follow the count.
+fn forgets(count: usize, message: &[u8]) -> &[u8] {
+    message.get(HEAD + 8..).and_then(|rest| rest.get(..count * 16)).expect("the entries lie within the message")
+}
