@@ -2,7 +2,7 @@
 
 use crate::lies_within;
 use crate::message::{self, Sender, byte};
-use crate::oracle::{self, HEAD, Verdict};
+use crate::oracle::{self, Agreed, HEAD, Verdict};
 use arbitrary::Unstructured;
 use core::ffi::CStr;
 use fusewire::decode::{self, Dialect, Fault, Operation};
@@ -11,20 +11,21 @@ use fusewire::decode::{self, Dialect, Fault, Operation};
 pub fn run(data: &[u8]) {
     let mut u = Unstructured::new(data);
     let how = byte(&mut u);
-    let setxattr_ext = how & 1 != 0;
+    let agreed = Agreed { setxattr_ext: how & 1 != 0, dots: how & 4 != 0 };
     let made = match how & 2 {
         0 => Ok(u.take_rest().to_vec()),
-        _ => message::request(&mut u, setxattr_ext, Sender { unique: 6, earlier: 4 }),
+        _ => message::request(&mut u, agreed.setxattr_ext, Sender { unique: 6, earlier: 4 }),
     };
     if let Ok(message) = made {
-        check(&message, setxattr_ext);
+        check(&message, agreed);
     }
 }
 
-fn check(message: &[u8], setxattr_ext: bool) {
+fn check(message: &[u8], agreed: Agreed) {
     assert_eq!(decode::header(message).is_some(), message.len() >= HEAD);
-    let expected = oracle::judge(message, setxattr_ext);
-    let found = match decode::request(message, Dialect { setxattr_ext }) {
+    let expected = oracle::judge(message, agreed);
+    let dialect = Dialect { setxattr_ext: agreed.setxattr_ext, export_support: agreed.dots };
+    let found = match decode::request(message, dialect) {
         Err(Fault::Unreadable) => Verdict::Unreadable,
         Err(Fault::Refused { errno, reply, .. }) => match errno as i32 {
             libc::ENOSYS => Verdict::Unknown,

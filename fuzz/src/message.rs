@@ -37,7 +37,11 @@ fn names(u: &mut Unstructured<'_>, right: usize, into: &mut Vec<u8>) {
     let how = byte(u);
     let count = if how & 7 == 0 { usize::from(how >> 6) } else { right };
     for _ in 0..count {
-        into.extend(some_bytes(u, 40).iter().map(|&byte| byte.max(1)));
+        let name = some_bytes(u, 40);
+        into.extend(name.iter().map(|&byte| byte.max(1)));
+        if name.is_empty() && how & 8 == 0 {
+            into.push(b'n');
+        }
         if byte(u) % 16 != 1 {
             into.push(0);
         }

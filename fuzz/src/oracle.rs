@@ -71,17 +71,43 @@ pub enum Verdict<'a> {
     Request(Vec<&'a [u8]>, &'a [u8]),
 }
 
+/// What was negotiated.
+#[derive(Clone, Copy, Debug)]
+pub struct Agreed {
+    /// SETXATTR is longer.
+    pub setxattr_ext: bool,
+    /// LOOKUP of `.` and `..` may come.
+    pub dots: bool,
+}
+
 /// Judges a message.
-pub fn judge(message: &[u8], setxattr_ext: bool) -> Verdict<'_> {
+pub fn judge(message: &[u8], agreed: Agreed) -> Verdict<'_> {
     let (Some(len), Some(opcode)) = (word(message, 0), word(message, 4)) else { return Verdict::Unreadable };
     if message.len() < HEAD {
         return Verdict::Unreadable;
     }
-    let Some(shape) = shape(opcode, setxattr_ext) else { return Verdict::Unknown };
+    let Some(shape) = shape(opcode, agreed.setxattr_ext) else { return Verdict::Unknown };
     match parts(message, len as usize, shape) {
-        Some((names, data)) => Verdict::Request(names, data),
-        None => Verdict::Malformed { reply: !shape.silent },
+        Some((names, data))
+            if entries(opcode, &names).iter().all(|name| is_entry(name, opcode == 1 && agreed.dots)) =>
+        {
+            Verdict::Request(names, data)
+        }
+        _ => Verdict::Malformed { reply: !shape.silent },
     }
+}
+
+/// Those names of an operation that are the names of directory entries; the others are any string.
+fn entries<'n, 'a>(opcode: u32, names: &'n [&'a [u8]]) -> &'n [&'a [u8]] {
+    match opcode {
+        21 | 22 | 24 => &[],
+        6 => &names[..1],
+        _ => names,
+    }
+}
+
+fn is_entry(name: &[u8], dots: bool) -> bool {
+    !name.is_empty() && !name.contains(&b'/') && (dots || (name != b"." && name != b".."))
 }
 
 fn parts(message: &[u8], len: usize, shape: Shape) -> Option<(Vec<&[u8]>, &[u8])> {

@@ -29,15 +29,23 @@ unsafe fn look_at(data: *const c_void, len: usize) {
     black_box(unsafe { core::slice::from_raw_parts(start, len) }.iter().fold(0u8, |sum, byte| sum ^ byte));
 }
 
-/// A name of the message.
+/// The name of a directory entry.
 unsafe fn look_at_name(name: *const c_char) {
+    // SAFETY: as the caller.
+    let name = unsafe { look_at_text(name) };
+    assert!(!name.is_empty() && !name.contains(&b'/'), "{name:?} is no entry's name");
+}
+
+/// A string of the message.
+unsafe fn look_at_text<'a>(name: *const c_char) -> &'a [u8] {
     // SAFETY: the message stays while the callback runs.
     let message = unsafe { &*current().bytes }.as_ptr_range();
     let start: *const u8 = name.cast();
     assert!(message.contains(&start), "a name outside the message");
     // SAFETY: from a byte of the message to its end.
     let rest = unsafe { core::slice::from_raw_parts(start, message.end.addr() - start.addr()) };
-    assert!(rest.contains(&0), "a name without its NUL");
+    let end = rest.iter().position(|&byte| byte == 0).expect("a name without its NUL");
+    &rest[..end]
 }
 
 unsafe fn look_at_vector(bufv: *const fuse_bufvec) {
@@ -187,10 +195,11 @@ callback!(write(buf: Name, size: usize, _off: off_t, _fi: Fi) { look_at(buf.cast
 callback!(write_buf(bufv: *mut fuse_bufvec, _off: off_t, _fi: Fi) { look_at_vector(bufv) });
 callback!(fsync(_datasync: c_int, _fi: Fi) {});
 callback!(setxattr(name: Name, value: Name, size: usize, _flags: c_int) {
-    look_at_name(name);
+    look_at_text(name);
     look_at(value.cast(), size)
 });
-callback!(getxattr(name: Name, _size: usize) { look_at_name(name) });
+callback!(getxattr(name: Name, _size: usize) { look_at_text(name) });
+callback!(removexattr(name: Name) { look_at_text(name) });
 callback!(sized(_size: usize) {});
 callback!(access(_mask: c_int) {});
 callback!(create(name: Name, _mode: mode_t, _fi: Fi) { look_at_name(name) });
@@ -213,7 +222,7 @@ callback!(statx(_flags: c_int, _mask: c_int, _fi: Fi) {});
 
 unsafe extern "C" fn symlink(req: fuse_req_t, target: Name, _: fuse_ino_t, name: Name) {
     // SAFETY: as in the other callbacks.
-    unsafe { (look_at_name(target), look_at_name(name), answer(req)) };
+    unsafe { (look_at_text(target), look_at_name(name), answer(req)) };
 }
 
 unsafe extern "C" fn forget(req: fuse_req_t, _: fuse_ino_t, _: u64) {
@@ -282,7 +291,7 @@ pub fn operations(batches: bool, copies: bool) -> fuse_lowlevel_ops {
         setxattr: Some(setxattr),
         getxattr: Some(getxattr),
         listxattr: Some(sized),
-        removexattr: Some(named),
+        removexattr: Some(removexattr),
         access: Some(access),
         create: Some(create),
         getlk: Some(getlk),
