@@ -3,6 +3,7 @@
 import gzip
 import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,20 @@ def compiled(build_folder):
 def example(compiled, debian_examples):
     """example(library, name): one of the distribution's examples, built unchanged."""
     return lambda library, name: compiled(library, debian_examples / f"{name}.c")
+
+
+@pytest.fixture
+def newer_fusermount3(guard):
+    """A stand-in for libfuse 3.19's fusermount3 in place of the system's; the file where it says how it was called."""
+    program, calls = guard.work / "newer_fusermount3", guard.work / "calls"
+    source = REPO / "capi-tests/mounts/newer_helper.c"
+    subprocess.run(["cc", "-O1", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True, timeout=60)
+    program.chmod(0o4755)
+    calls.touch()
+    calls.chmod(0o666)
+    subprocess.run(["mount", "--bind", program, "/usr/bin/fusermount3"], check=True)
+    yield calls
+    subprocess.run(["umount", "--lazy", "/usr/bin/fusermount3"], check=True)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod device;
+mod early;
 mod escape;
 mod helper;
 mod kernel;
@@ -15,10 +16,14 @@ mod tests;
 mod unmount;
 mod utab;
 
+pub use device::occupy_standard_streams;
+pub use early::Early;
 pub use helper::print_version as print_helper_version;
 pub use options::Options;
 
+use kernel::Mounted;
 use nix::errno::Errno;
+use nix::unistd::geteuid;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
 use target::Target;
@@ -39,31 +44,50 @@ enum Kind {
     },
 }
 
-/// Mounts a new FUSE connection and returns it with its device, on which nothing has been read yet.
+/// Mounts a new FUSE connection and returns it with its device, on which nothing has been read yet but by `early`,
+/// which serves it meanwhile where the kernel and the way to mount allow for that. Descriptors 0 to 2 must be open, see
+/// [`occupy_standard_streams`].
 ///
 /// A mountpoint `/dev/fd/N` stands for a device that was opened and mounted by someone else: descriptor N is ours
 /// from then on, to be closed.
-pub fn mount(mountpoint: &CStr, options: &Options) -> Result<(Mount, OwnedFd), Errno> {
-    device::occupy_standard_streams()?;
+pub fn mount(mountpoint: &CStr, options: &Options, early: Option<&dyn Early>) -> Result<(Mount, OwnedFd), Errno> {
     if let Some(device) = device::inherited(mountpoint)? {
         return Ok((Mount(Kind::Inherited), device));
     }
     options.check()?;
     let target = Target::find(mountpoint)?;
-    // The helper has to know of the mount it guards, so it makes it, for root, too.
-    if !options.auto_unmount()
-        && let Some(mounted) = kernel::mount(&target, options)?
+    // Older helpers guard nothing but what they made, for root, too.
+    if (!options.auto_unmount() || (geteuid().is_root() && helper::can_guard()))
+        && let Some(mounted) = kernel::mount(&target, options, early)?
     {
-        let recorded = utab::record(&target, &mounted, options);
-        return Ok((Mount::made(target, recorded, None), mounted.device));
+        return Mount::of_kernel(target, mounted, options);
     }
-    let (device, guard) = helper::mount(&target, options)?;
-    Ok((Mount::made(target, false, guard), device))
+    let (device, guard) = helper::mount(&target, options, early)?;
+    let id = target::mount_id(&target.path);
+    Ok((Mount(Kind::Made { path: target.path, id, recorded: false, guard }), device))
 }
 
 impl Mount {
-    fn made(target: Target, recorded: bool, guard: Option<helper::Guard>) -> Self {
-        let id = target::mount_id(&target.path);
-        Self(Kind::Made { path: target.path, id, recorded, guard })
+    fn of_kernel(target: Target, mounted: Mounted, options: &Options) -> Result<(Self, OwnedFd), Errno> {
+        let recorded = utab::record(&target, &mounted, options);
+        let guarded = options.auto_unmount().then(|| helper::guard(&target.path)).transpose();
+        let Mounted { device, id, .. } = mounted;
+        let mount = |guard| Self(Kind::Made { path: target.path, id, recorded, guard });
+        match guarded {
+            Ok(guard) => Ok((mount(guard), device)),
+            Err(errno) => {
+                mount(None).unmount(device);
+                Err(errno)
+            }
+        }
+    }
+
+    /// Leaves the mount to another program, which gets the device. Under auto_unmount it stays guarded until that has
+    /// ended, too.
+    pub fn bequeath(self) -> Result<(), Errno> {
+        match self.0 {
+            Kind::Made { guard: Some(guard), .. } => guard.bequeath(),
+            _ => Ok(()),
+        }
     }
 }

@@ -7,7 +7,7 @@ use nix::mount::MsFlags;
 use std::ffi::{CStr, CString};
 
 /// MsFlags has no name for it; Linux 5.10 and later follow no symbolic link below such a mount.
-const MS_NOSYMFOLLOW: MsFlags = MsFlags::from_bits_retain(libc::MS_NOSYMFOLLOW);
+pub(super) const MS_NOSYMFOLLOW: MsFlags = MsFlags::from_bits_retain(libc::MS_NOSYMFOLLOW);
 
 /// Options that are nothing but a flag of mount(2): name, flag, whether it is set or cleared. Of the names for one
 /// flag, the one that sets it is what fusermount3 is told.
@@ -148,6 +148,10 @@ impl Options {
 
     pub(super) fn flags(&self) -> MsFlags {
         self.flags
+    }
+
+    pub(super) fn subtype(&self) -> Option<&CStr> {
+        self.subtype.as_deref()
     }
 
     /// Combinations that the kernel would refuse without saying why.

@@ -55,15 +55,27 @@ fn fresh_signals() -> Result<PosixSpawnAttr, Errno> {
     Ok(attr)
 }
 
-/// Waits for a child to end and says whether it reports success. When the daemon takes all its children's statuses
-/// itself, the answer is unknown: None.
-pub fn wait(child: Pid) -> Option<bool> {
+/// How a child ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It reports success.
+    Well,
+    /// It does not, and this is how it ended.
+    Badly(String),
+    /// The daemon takes all its children's statuses itself.
+    Unknown,
+}
+
+/// Waits for a child to end.
+pub fn wait(child: Pid) -> Ended {
     loop {
         match waitpid(child, None) {
             Err(Errno::EINTR) => {}
-            Err(_) => return None,
-            Ok(WaitStatus::Exited(_, code)) => return Some(code == 0),
-            Ok(_) => return Some(false),
+            Err(_) => return Ended::Unknown,
+            Ok(WaitStatus::Exited(_, 0)) => return Ended::Well,
+            Ok(WaitStatus::Exited(_, code)) => return Ended::Badly(format!("it ended with status {code}")),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ended::Badly(format!("it was ended by {signal}")),
+            Ok(_) => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, SFlag, stat};
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// A mountpoint that exists and may be mounted over.
@@ -27,10 +27,11 @@ impl Target {
             log::error!("mountpoint {shown}: {}{hint}", errno.desc());
             errno
         };
+        // Asked first, as the kernel's word on what is wrong counts.
+        let mode = stat(mountpoint).map_err(bad)?.st_mode;
         let path = std::fs::canonicalize(OsStr::from_bytes(mountpoint.to_bytes()))
             .map_err(|e| bad(Errno::from_raw(e.raw_os_error().unwrap_or(libc::EINVAL))))?;
         let path = CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
-        let mode = stat(path.as_c_str()).map_err(bad)?.st_mode;
         let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFDIR && kind != SFlag::S_IFREG {
             log::error!("mountpoint {shown}: neither a directory nor a regular file");
@@ -45,7 +46,11 @@ impl Target {
 /// This asks nothing of the mounted file system, which may not be served yet, or no longer.
 pub fn mount_id(path: &CStr) -> Option<u64> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let fd = open(path, flags, Mode::empty()).ok()?;
+    mount_id_of(open(path, flags, Mode::empty()).ok()?.as_fd())
+}
+
+/// As [`mount_id`], for the mount that something open is on.
+pub fn mount_id_of(fd: BorrowedFd<'_>) -> Option<u64> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
     let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
     id.trim().parse().ok()

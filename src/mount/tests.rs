@@ -63,6 +63,12 @@ impl Drop for Place {
     }
 }
 
+/// Without anyone who serves.
+fn mount(mountpoint: &CStr, options: &Options) -> Result<(Mount, OwnedFd), Errno> {
+    occupy_standard_streams()?;
+    super::mount(mountpoint, options, None)
+}
+
 /// Undoes the mount table's octal escapes.
 fn unescape(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -131,6 +137,52 @@ fn options_reach_the_kernel() {
     );
     mount.unmount(device);
     assert_eq!(place.mounted(), None);
+}
+
+/// The older way leaves nothing to be desired but the kernel's own words and room for options.
+#[test]
+fn both_ways_to_mount_look_the_same() {
+    if !can_mount() {
+        return;
+    }
+    let place = Place::new();
+    let target = Target::find(&place.c()).unwrap();
+    let lists: [&[&CStr]; 8] = [
+        &[],
+        &AWKWARD,
+        &[c"ro", c"sync", c"dirsync"],
+        &[c"dev", c"suid", c"noexec", c"nosymfollow"],
+        &[c"noatime"],
+        &[c"nodiratime", c"subtype=only"],
+        &[c"noatime", c"nodiratime", c"fsname=x"],
+        &[c"allow_other", c"default_permissions", c"max_read=4096", c"x-this", c"user=me"],
+    ];
+    for items in lists {
+        let given = options(items);
+        let [by_descriptors, by_one_call] = [kernel::mount_by_descriptors, kernel::mount_by_one_call].map(|way| {
+            let mounted = way(&target, &given).unwrap().expect("root may mount");
+            let shown = place.mounted().unwrap();
+            assert_eq!(mounted.id, target::mount_id(&target.path), "{items:?}");
+            drop(mounted);
+            umount2(&place.0, MntFlags::MNT_DETACH).unwrap();
+            shown
+        });
+        assert_eq!(by_descriptors, by_one_call, "{items:?}");
+    }
+}
+
+#[test]
+fn names_are_as_long_as_the_kernel_takes() {
+    if !can_mount() {
+        return;
+    }
+    let place = Place::new();
+    for length in [255, 256, 4000] {
+        let name = CString::new(format!("fsname={}", "x".repeat(length))).unwrap();
+        let (mount, device) = mount(&place.c(), &options(&[&name])).unwrap();
+        assert!(place.mounted().unwrap().contains(&"x".repeat(length)));
+        mount.unmount(device);
+    }
 }
 
 #[test]

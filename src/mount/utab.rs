@@ -6,7 +6,7 @@
 
 use super::kernel::Mounted;
 use super::options::Options;
-use super::process;
+use super::process::{self, Ended};
 use super::target::Target;
 use nix::spawn::PosixSpawnFileActions;
 use nix::unistd::geteuid;
@@ -52,5 +52,5 @@ pub fn unmount(path: &CStr) -> bool {
 fn run(program: &CStr, args: &[&CStr]) -> bool {
     let started =
         PosixSpawnFileActions::init().and_then(|files| process::start(program, args, &[] as &[CString], &files));
-    started.is_ok_and(|child| process::wait(child) != Some(false))
+    started.is_ok_and(|child| !matches!(process::wait(child), Ended::Badly(_)))
 }

@@ -76,6 +76,7 @@ impl Session {
             }
             Err(errno) => {
                 self.stage.store(Stage::NEW, Ordering::SeqCst);
+                self.init_refused(errno);
                 let _ = self.send(channel, unique, -(errno as i32), &[]);
             }
         }
@@ -128,6 +129,7 @@ impl Session {
         let Agreed { further, passthrough } = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
         conn.capable_ext = capable;
         self.check(conn, capable)?;
+        self.init_withdrawn()?;
         self.prepare_passthrough(passthrough, conn.want_ext);
         Ok(further)
     }

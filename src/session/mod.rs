@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod cuse;
+mod early;
 mod edition;
 mod exit;
 mod handler;
@@ -30,9 +31,10 @@ pub use process::memory_buffer;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::opcode::Opcode;
 use crate::encode;
-use crate::mount::{self, Mount};
+use crate::mount;
 use crate::transport::Channel;
 use core::ffi::c_void;
+use early::SyncInit;
 use exit::Exit;
 use interrupt::Interrupts;
 use nix::errno::Errno;
@@ -120,7 +122,8 @@ pub struct Session {
     /// abort the requests that were read from it and are not answered yet.
     clones: Mutex<Vec<Arc<Channel>>>,
     mount_options: mount::Options,
-    mount: Mutex<Option<Mount>>,
+    mount: Mutex<Option<teardown::Mounted>>,
+    sync_init: SyncInit,
     interrupts: Interrupts,
     retrieves: Retrieves,
     passthrough: Passthrough,
@@ -149,6 +152,7 @@ impl Session {
             channel: OnceLock::new(),
             clones: Mutex::new(Vec::new()),
             mount: Mutex::new(None),
+            sync_init: SyncInit::default(),
             interrupts: Interrupts::default(),
             retrieves: Retrieves::default(),
             passthrough: Passthrough::default(),

@@ -192,7 +192,7 @@ impl Crew for Pool<'_> {
 
 /// Runs `start` with the signals blocked that end daemons, so that threads started in it leave those to the thread
 /// that waits.
-fn without_termination_signals<T>(start: impl FnOnce() -> T) -> T {
+pub(super) fn without_termination_signals<T>(start: impl FnOnce() -> T) -> T {
     let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT].into_iter().collect();
     let before = signals.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK);
     let result = start();
@@ -203,7 +203,7 @@ fn without_termination_signals<T>(start: impl FnOnce() -> T) -> T {
 }
 
 /// Stack of a worker in bytes, where FUSE_THREAD_STACK says one.
-fn stack_size() -> Option<usize> {
+pub(super) fn stack_size() -> Option<usize> {
     let asked = std::env::var_os("FUSE_THREAD_STACK")?;
     let size = asked.to_str().and_then(|number| number.parse().ok());
     if size.is_none() {

@@ -1,41 +1,52 @@
 //! Mount and unmount, DESTROY, and the end of a session.
 
-use super::{Channel, Session, Stage, inflight};
-use crate::mount;
+use super::{Session, Stage, inflight, start};
+use crate::mount::{self, Mount};
+use crate::transport::fd;
 use nix::errno::Errno;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// A mount, and what the device's number leads to when it is closed.
+pub struct Mounted {
+    mount: Mount,
+    nowhere: OwnedFd,
+}
 
 impl Session {
     /// Mounts, and connects the session to the device.
     pub fn mount(&self, mountpoint: &CStr) -> Result<(), Errno> {
         let mut mounted = self.mount.lock();
-        if self.channel.get().is_some() {
+        if self.is_taken() {
             log::error!("{}: the session is connected already", mountpoint.to_string_lossy());
             return Err(Errno::EBUSY);
         }
-        let (mount, device) = mount::mount(mountpoint, &self.mount_options)?;
-        *mounted = Some(mount);
-        self.connect(Channel::device(device))
+        mount::occupy_standard_streams()?;
+        let nowhere = fd::nowhere().inspect_err(|errno| log::error!("cannot mount: {}", errno.desc()))?;
+        let (mount, device) = self.mount_served(mountpoint, nowhere.as_fd())?;
+        *mounted = Some(Mounted { mount, nowhere });
+        self.take_device(device)?;
+        start::connected();
+        Ok(())
     }
 
     /// Closes the device and unmounts. Does nothing when nothing is mounted.
     pub fn unmount(&self) {
-        let Some(mount) = self.mount.lock().take() else { return };
+        let Some(Mounted { mount, nowhere }) = self.mount.lock().take() else { return };
         if let Ok(channel) = self.channel()
             && let Some(device) = channel.as_device()
         {
-            mount.unmount(Closing { device: device.as_fd(), session: self });
+            mount.unmount(Closing { device: device.as_fd(), session: self, nowhere });
         }
     }
 
     /// Closes every end of the connection, which makes the kernel end what is in flight.
-    fn retire(&self) {
+    fn retire(&self, nowhere: BorrowedFd<'_>) {
         let clones = self.clones.lock();
         for channel in clones.iter().map(AsRef::as_ref).chain(self.channel.get()) {
-            if let Err(errno) = channel.retire() {
+            if let Err(errno) = channel.retire(nowhere) {
                 log::error!("closing device: {}", errno.desc());
             }
         }
@@ -68,6 +79,7 @@ impl Session {
 struct Closing<'a> {
     device: BorrowedFd<'a>,
     session: &'a Session,
+    nowhere: OwnedFd,
 }
 
 impl AsFd for Closing<'_> {
@@ -78,6 +90,6 @@ impl AsFd for Closing<'_> {
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.session.retire();
+        self.session.retire(self.nowhere.as_fd());
     }
 }

@@ -86,7 +86,7 @@ impl Channel {
     pub fn try_clone(&self) -> Result<Self, Errno> {
         match &self.end {
             End::Device(fd) => {
-                let clone = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+                let clone = open_again(fd.as_raw_fd())?;
                 let mut master = fd.as_raw_fd() as u32;
                 // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
                 unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
@@ -126,14 +126,27 @@ impl Channel {
     }
 
     /// Closes this end of the connection, but keeps the fd's number taken until the channel is dropped, so that a
-    /// thread that still uses it meets EBADF and never a stranger's file.
-    pub fn retire(&self) -> Result<(), Errno> {
-        let path = open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-        if let End::Device(fd) = &self.end {
-            // SAFETY: both fds are open; the number stays open and ours.
-            Errno::result(unsafe { libc::dup3(path.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) })?;
-        }
+    /// thread that still uses it meets EBADF and never a stranger's file. `nowhere` is what the number leads to then,
+    /// see [`super::fd::nowhere`].
+    pub fn retire(&self, nowhere: impl AsFd) -> Result<(), Errno> {
+        self.redirect(nowhere)?;
         self.retired.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes a retired channel one of another device, under the fd's old number.
+    pub fn renew(&self, device: impl AsFd) -> Result<(), Errno> {
+        self.redirect(device)?;
+        self.retired.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn redirect(&self, to: impl AsFd) -> Result<(), Errno> {
+        if let End::Device(fd) = &self.end {
+            let to = to.as_fd().as_raw_fd();
+            // SAFETY: both fds are open; the number stays open and ours.
+            Errno::result(unsafe { libc::dup3(to, fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+        }
         Ok(())
     }
 
@@ -141,4 +154,12 @@ impl Channel {
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
+}
+
+/// Opens the device behind an fd once more, whatever it is called and wherever it was opened. Without /proc that has to
+/// be guessed.
+fn open_again(fd: RawFd) -> Result<OwnedFd, Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    let again = open(format!("/proc/self/fd/{fd}").as_str(), flags, Mode::empty());
+    again.or_else(|_| open("/dev/fuse", flags, Mode::empty()))
 }

@@ -1,26 +1,29 @@
 //! Ownership of file descriptors that reach the library as bare numbers.
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::stat::Mode;
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Waits for one message on a Unix socket and takes the file descriptor that came with it, close-on-exec.
 ///
-/// None when the other end was closed, or sent a message without a descriptor. Descriptors beyond the first are
-/// closed.
+/// None when the other end was closed, or sent a message without a descriptor; EMFILE when there was no number for the
+/// one that came. Descriptors beyond the first are closed.
 pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
     let mut byte = [0u8];
     let mut control = nix::cmsg_space!(RawFd);
-    let message = loop {
+    let (message, cut) = loop {
         let mut into = [IoSliceMut::new(&mut byte)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         match recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), flags) {
             Err(Errno::EINTR) => {}
             Err(errno) => return Err(errno),
             Ok(message) => {
-                let rights: Vec<_> = message.cmsgs()?.collect();
-                break rights;
+                let cut = message.flags.contains(MsgFlags::MSG_CTRUNC);
+                // What was cut off is no error of its own here.
+                break (message.cmsgs().into_iter().flatten().collect::<Vec<_>>(), cut);
             }
         }
     };
@@ -36,7 +39,10 @@ pub fn receive(socket: BorrowedFd<'_>) -> Result<Option<OwnedFd>, Errno> {
         .map(|raw| unsafe { OwnedFd::from_raw_fd(raw) })
         .collect::<Vec<_>>()
         .into_iter();
-    Ok(received.next())
+    match received.next() {
+        None if cut => Err(Errno::EMFILE),
+        received => Ok(received),
+    }
 }
 
 /// Takes over the open descriptor that another program left under this number for us, and makes it close-on-exec.
@@ -57,6 +63,27 @@ pub fn own(raw: RawFd) -> Option<OwnedFd> {
     Errno::result(unsafe { libc::fcntl(raw, libc::F_GETFD) }).ok()?;
     // SAFETY: it is open, as fcntl() has just said, and the caller's to give away.
     Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// What the number of a closed device is to lead to: a descriptor that can be neither read nor written. To be made
+/// while there are free numbers, as closing must not fail for want of one.
+pub fn nowhere() -> Result<OwnedFd, Errno> {
+    open("/", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+mod ioctl {
+    nix::ioctl_none!(fuse_dev_ioc_sync_init, 229, 3);
+}
+
+/// Has the kernel send INIT while the device is being mounted, and wait there for the answer (Linux 6.18). False where
+/// it cannot. To be called before the mount; reading then waits for that, too.
+pub fn announce_sync_init(device: BorrowedFd<'_>) -> Result<bool, Errno> {
+    // SAFETY: FUSE_DEV_IOC_SYNC_INIT takes no argument.
+    match unsafe { ioctl::fuse_dev_ioc_sync_init(device.as_raw_fd()) } {
+        Ok(_) => Ok(true),
+        Err(Errno::ENOTTY) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 #[cfg(test)]

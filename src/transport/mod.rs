@@ -6,6 +6,7 @@ mod buffer;
 mod channel;
 mod custom;
 pub mod fd;
+pub mod fsmount;
 pub mod privilege;
 pub mod threads;
 pub mod wake;

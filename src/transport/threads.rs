@@ -79,7 +79,7 @@ impl<C: Crew> Threads<'_, C> {
     }
 
     /// Calls all off, and joins them.
-    fn dismiss(&self) {
+    pub fn dismiss(&self) {
         loop {
             let records = self.records.lock().clone();
             if records.is_empty() {

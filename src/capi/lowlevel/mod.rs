@@ -1,6 +1,7 @@
 //! `fuse_lowlevel.h`.
 
 mod attach;
+mod channel;
 #[cfg(not(soname = "3"))]
 mod contexts;
 mod direntry;

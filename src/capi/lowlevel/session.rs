@@ -309,6 +309,28 @@ pub unsafe extern "C" fn fuse_session_set_debug(se: *mut fuse_session) {
 #[cfg(not(soname = "3"))]
 symver!(fuse_session_set_debug, "FUSE_3.19");
 
+/// Has the kernel send its first request while fuse_session_mount() mounts, and wait there for the answer.
+///
+/// `enable`: whether to. It is the default after fuse_daemonize_early_start(). The init callback then runs during
+/// fuse_session_mount(), on a thread of the library's, and the mount is there for others only afterwards. Where init asks
+/// for what the kernel does not have, or calls fuse_session_exit(), fuse_session_mount() fails and nothing is mounted;
+/// another attempt calls init again. Threads that init starts do not survive a fork: daemonize before the mount.
+///
+/// To be called before fuse_session_mount(). Without effect, with INIT after the mount as ever, on kernels before 6.18,
+/// for users whose fusermount3 is older than 3.19, for names longer than 255 bytes, and for `/dev/fd/N` mountpoints.
+/// Since libfuse 3.19.
+///
+/// # Safety
+/// `se` is a session.
+#[cfg(not(soname = "3"))]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn fuse_session_set_sync_init(se: *mut fuse_session, enable: bool) {
+    // SAFETY: the caller vouches for the session.
+    unsafe { with_session(se, |se| se.set_sync_init(enable)) };
+}
+#[cfg(not(soname = "3"))]
+symver!(fuse_session_set_sync_init, "FUSE_3.19");
+
 /// Mounts the file system.
 ///
 /// `mountpoint`: a directory, or a file for a file system whose root is one; `/dev/fd/N` stands for a device that was

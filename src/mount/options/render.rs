@@ -3,17 +3,18 @@
 use super::{FLAGS, Options};
 use crate::mount::escape;
 use nix::errno::Errno;
-use nix::unistd::getuid;
+use nix::unistd::{getgid, getuid};
 use std::ffi::{CStr, CString};
 
 impl Options {
-    fn base_type(&self) -> &'static str {
-        if self.blkdev { "fuseblk" } else { "fuse" }
+    /// The type without a subtype.
+    pub fn base_type(&self) -> &'static CStr {
+        if self.blkdev { c"fuseblk" } else { c"fuse" }
     }
 
     /// Type and source as mount(2) takes them; a mount without a name of its own shows the device.
     pub fn names(&self, device: &CStr) -> Result<(CString, CString), Errno> {
-        let base = self.base_type().as_bytes();
+        let base = self.base_type().to_bytes();
         let fstype = match &self.subtype {
             Some(subtype) => CString::new([base, b".", subtype.to_bytes()].concat()),
             None => CString::new(base),
@@ -24,9 +25,9 @@ impl Options {
     }
 
     /// Type and source for a kernel that knows no subtypes: it stands in the source then. None without a subtype.
-    pub(in crate::mount) fn names_without_subtype(&self) -> Option<(CString, CString)> {
+    pub fn names_without_subtype(&self) -> Option<(CString, CString)> {
         let subtype = self.subtype.as_ref()?;
-        let fstype = CString::new(self.base_type()).ok()?;
+        let fstype = self.base_type().to_owned();
         let source = match &self.fsname {
             Some(device) if self.blkdev => device.clone(),
             Some(fsname) => CString::new([subtype.to_bytes(), b"#", fsname.to_bytes()].concat()).ok()?,
@@ -35,13 +36,10 @@ impl Options {
         Some((fstype, source))
     }
 
-    /// Appends to mount(2)'s data, after what describes the connection.
-    pub fn kernel_data(&self, data: &mut Vec<u8>) {
-        for label in &self.labels {
-            next_item(data);
-            escape::for_kernel(label.to_bytes(), data);
-        }
-        self.access_and_limits(data);
+    /// What the kernel is told of the file system, after what describes the connection: `key=value` and bare keys.
+    pub fn kernel_items(&self) -> Vec<Vec<u8>> {
+        let labels = self.labels.iter().map(|label| label.to_bytes().to_vec());
+        labels.chain(self.access_and_limits()).collect()
     }
 
     /// fusermount3's `-o`. `third_party` is whether to include `x-*`, which older ones do not know.
@@ -51,7 +49,7 @@ impl Options {
         for label in &self.labels {
             push(&mut list, label.to_bytes());
         }
-        self.access_and_limits(&mut list);
+        self.access_and_limits().for_each(|item| push(&mut list, &item));
         for (name, on) in [("auto_unmount", self.auto_unmount), ("blkdev", self.blkdev)] {
             if on {
                 push(&mut list, name.as_bytes());
@@ -70,8 +68,19 @@ impl Options {
         CString::new(list).map_err(|_| Errno::EINVAL)
     }
 
+    /// Bytes of the mount table's line for a mount on `path` by the calling user.
+    pub fn table_line_length(&self, path: &CStr) -> Result<usize, Errno> {
+        let (fstype, source) = self.names(c"/dev/fuse")?;
+        let mut list = Vec::new();
+        self.flag_names(&mut list);
+        self.access_and_limits().for_each(|item| push(&mut list, &item));
+        push(&mut list, format!("relatime,user_id={},group_id={}", getuid(), getgid()).as_bytes());
+        let fields = [source.to_bytes(), path.to_bytes(), fstype.to_bytes(), &list, b"0", b"0"];
+        Ok(fields.into_iter().map(|field| escape::table_length(field) + 1).sum())
+    }
+
     /// Whether there are options that neither kernel nor library understands, but readers of the mount table may.
-    pub(in crate::mount) fn has_third_party(&self) -> bool {
+    pub fn has_third_party(&self) -> bool {
         !self.third_party.is_empty()
     }
 
@@ -104,29 +113,20 @@ impl Options {
         }
     }
 
-    fn access_and_limits(&self, list: &mut Vec<u8>) {
-        if self.default_permissions {
-            push(list, b"default_permissions");
-        }
-        if self.allow_other || self.allow_root {
-            push(list, b"allow_other");
-        }
-        for (key, value) in [("max_read", self.max_read), ("blksize", self.blksize)] {
-            if let Some(value) = value {
-                push(list, format!("{key}={value}").as_bytes());
-            }
-        }
-    }
-}
-
-fn next_item(list: &mut Vec<u8>) {
-    if !list.is_empty() {
-        list.push(b',');
+    fn access_and_limits(&self) -> impl Iterator<Item = Vec<u8>> {
+        let access =
+            [(self.default_permissions, "default_permissions"), (self.allow_other || self.allow_root, "allow_other")];
+        let limits = [("max_read", self.max_read), ("blksize", self.blksize)];
+        let access = access.into_iter().filter(|(on, _)| *on).map(|(_, name)| name.to_owned());
+        let limits = limits.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?)));
+        access.chain(limits).map(String::into_bytes)
     }
 }
 
 fn push(list: &mut Vec<u8>, item: &[u8]) {
-    next_item(list);
+    if !list.is_empty() {
+        list.push(b',');
+    }
     list.extend_from_slice(item);
 }
 
@@ -135,10 +135,9 @@ mod tests {
     use super::super::tests::options;
     use super::*;
 
-    fn kernel_data(items: &[&CStr]) -> String {
-        let mut data = b"fd=3".to_vec();
-        options(items).kernel_data(&mut data);
-        String::from_utf8(data).unwrap()
+    fn kernel_items(items: &[&CStr]) -> Vec<String> {
+        let items = options(items).kernel_items().into_iter();
+        items.map(|item| String::from_utf8(item).unwrap()).collect()
     }
 
     fn helper_list(items: &[&CStr]) -> String {
@@ -148,13 +147,14 @@ mod tests {
 
     #[test]
     fn the_kernel_gets_access_limits_and_labels() {
-        assert_eq!(kernel_data(&[]), "fd=3");
-        assert_eq!(kernel_data(&[c"fsname=a", c"subtype=b", c"user=c", c"x-d", c"auto_unmount"]), "fd=3");
+        let nothing: [&str; 0] = [];
+        assert_eq!(kernel_items(&[]), nothing);
+        assert_eq!(kernel_items(&[c"fsname=a", c"subtype=b", c"user=c", c"x-d", c"auto_unmount"]), nothing);
         assert_eq!(
-            kernel_data(&[c"allow_root", c"max_read=1", c"max_read=131072", c"default_permissions"]),
-            "fd=3,default_permissions,allow_other,max_read=131072"
+            kernel_items(&[c"allow_root", c"max_read=1", c"max_read=131072", c"default_permissions"]),
+            ["default_permissions", "allow_other", "max_read=131072"]
         );
-        assert_eq!(kernel_data(&[c"context=u:s0:c1,c2"]), r#"fd=3,context="u:s0:c1,c2""#);
+        assert_eq!(kernel_items(&[c"context=u:s0:c1,c2"]), ["context=u:s0:c1,c2"]);
     }
 
     #[test]

@@ -242,9 +242,10 @@ fn a_failure_is_one_line_and_leaves_nothing() {
         "ERROR mountpoint /dev/fd/99999999999: Bad file number",
         "ERROR mountpoint /dev/fd/0: not an open FUSE device",
         "ERROR option blkdev needs fsname= with the block device",
-        "ERROR cannot mount /nowhere of type fuseblk on PLACE: No such file or directory",
+        "ERROR cannot mount /nowhere of type fuseblk on PLACE: No such file or directory (/nowhere: Can't lookup blockdev)",
         "ERROR cannot mount /dev/null of type fuseblk on PLACE: Block device required (fsname= is not a block device)",
         "ERROR mount options are longer than 4095 bytes",
+        "ERROR cannot mount /dev/fuse of type fuse on PLACE: Invalid argument (fuse: Unknown parameter 'context')",
         "ERROR cannot mount PLACE through fusermount3: unknown option 'context=x'",
         "ERROR mountpoint PLACE: Transport endpoint is not connected (a FUSE mount without its daemon; unmount it with \
          fusermount3 -u)",
@@ -256,7 +257,8 @@ fn fail_in_every_way(place: &Place) {
     let before = descriptors();
     let in_place = place.c();
     let long = CString::new(format!("context={}", "x".repeat(5000))).unwrap();
-    let cases: [(&CStr, &[&CStr], Errno); 12] = [
+    let many = [c"context=a,b"; 400];
+    let cases: [(&CStr, &[&CStr], Errno); 13] = [
         (c"", &[], Errno::ENOENT),
         (c"/nowhere/at/all", &[], Errno::ENOENT),
         (c"/proc/self/comm/x", &[], Errno::ENOTDIR),
@@ -268,6 +270,8 @@ fn fail_in_every_way(place: &Place) {
         (&in_place, &[c"blkdev", c"fsname=/nowhere"], Errno::ENOENT),
         (&in_place, &[c"blkdev", c"fsname=/dev/null"], Errno::ENOTBLK),
         (&in_place, &[&long], Errno::EINVAL),
+        // More than a page together is no matter. Without SELinux the kernel knows none.
+        (&in_place, &many, Errno::EINVAL),
         (&in_place, &[c"auto_unmount", c"context=x"], Errno::EPERM),
     ];
     for (mountpoint, items, errno) in cases {

@@ -1,22 +1,16 @@
-//! Mounting without help: mount(2), for those who may.
+//! mount(2): one call that takes everything, in a page of text.
 
-use super::device::open_device;
-use super::options::Options;
-use super::target::Target;
+use super::{Mounted, parameters, report};
+use crate::mount::device::open_device;
+use crate::mount::escape;
+use crate::mount::options::Options;
+use crate::mount::target::{Target, mount_id};
 use nix::errno::Errno;
-use nix::unistd::{getgid, getuid};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// The data of mount(2) is cut off silently at a page, whatever its size; the smallest there is.
 const DATA_MAX: usize = 4096;
-
-/// What the kernel made.
-pub struct Mounted {
-    pub device: OwnedFd,
-    pub fstype: CString,
-    pub source: CString,
-}
 
 /// Mounts a new connection. None when the caller may not mount; all else that goes wrong is logged.
 pub fn mount(target: &Target, options: &Options) -> Result<Option<Mounted>, Errno> {
@@ -28,10 +22,13 @@ pub fn mount(target: &Target, options: &Options) -> Result<Option<Mounted>, Errn
         outcome = attempt(target, options, names, &data);
     }
     match outcome {
-        Ok((fstype, source)) => Ok(Some(Mounted { device, fstype, source })),
+        Ok((fstype, source)) => {
+            let id = mount_id(&target.path);
+            Ok(Some(Mounted { device, fstype, source, id }))
+        }
         Err((Errno::EPERM, _)) => Ok(None),
         Err((errno, (fstype, source))) => {
-            report(target, &fstype, &source, errno);
+            report(target, (&fstype, &source), errno, None);
             Err(errno)
         }
     }
@@ -49,33 +46,13 @@ fn attempt(target: &Target, options: &Options, names: Names, data: &CStr) -> Res
 }
 
 fn data(device: &OwnedFd, target: &Target, options: &Options) -> Result<CString, Errno> {
-    let connection = format!(
-        "fd={},rootmode={:o},user_id={},group_id={}",
-        device.as_raw_fd(),
-        target.kind.bits(),
-        getuid(),
-        getgid()
-    );
-    let mut data = connection.into_bytes();
-    options.kernel_data(&mut data);
+    let mut data = Vec::new();
+    for parameter in parameters(device, target, options)? {
+        escape::for_kernel(&parameter, &mut data);
+    }
     if data.len() >= DATA_MAX {
         log::error!("mount options are longer than {} bytes", DATA_MAX - 1);
         return Err(Errno::EINVAL);
     }
     CString::new(data).map_err(|_| Errno::EINVAL)
-}
-
-fn report(target: &Target, fstype: &CStr, source: &CStr, errno: Errno) {
-    let hint = match errno {
-        Errno::ENODEV => " (the kernel has no such file system)",
-        Errno::ENOTBLK => " (fsname= is not a block device)",
-        _ => "",
-    };
-    log::error!(
-        "cannot mount {} of type {} on {}: {}{hint}",
-        source.to_string_lossy(),
-        fstype.to_string_lossy(),
-        target.path.to_string_lossy(),
-        errno.desc()
-    );
 }
