@@ -344,15 +344,25 @@ struct libfuse_version {
  */
 #define FUSE_CAP_DONT_MASK (1UL << 6)
 
-/** Replies whose data is in a file may be spliced to the device instead of copied. Off by default. */
+/**
+ * fuse_reply_data() splices data that is in files to the device, through a pipe of the calling thread, instead of
+ * copying it. From 32 KiB on, where it is cheaper (measured into a warm page cache, Linux 6.18: a third of the
+ * processor time saved at 128 KiB, nothing at 16 KiB); smaller replies only with FUSE_BUF_FORCE_SPLICE. A reply is
+ * copied if its files cannot be spliced, or if a pipe has no room for it and one page
+ * (/proc/sys/fs/pipe-max-size): without CAP_SYS_RESOURCE that is one of 1 MiB. Off by default.
+ */
 #define FUSE_CAP_SPLICE_WRITE (1UL << 7)
 
 /** Splicing to and from the device may move pages. Off by default. */
 #define FUSE_CAP_SPLICE_MOVE (1UL << 8)
 
 /**
- * Requests may be spliced from the device, so that write_buf gets the data of large writes as a pipe. On by default
- * where write_buf is set.
+ * write_buf gets the data of large writes in a pipe (FUSE_BUF_IS_FD), from where fuse_buf_copy() splices it on to a
+ * file. From 64 KiB on, once a thread has seen such a write, and where the data comes out of the page cache: a sixth
+ * of the processor time is saved at 128 KiB, a third at 512 KiB. Direct writes, all other requests, and everything in
+ * a session without write_buf are received into memory. So is everything where a pipe has no room for max_write and
+ * a page (/proc/sys/fs/pipe-max-size): without CAP_SYS_RESOURCE that is so for max_write = 1 MiB, the default. On by
+ * default where write_buf is set.
  */
 #define FUSE_CAP_SPLICE_READ (1UL << 9)
 

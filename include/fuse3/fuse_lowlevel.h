@@ -1314,7 +1314,9 @@ int fuse_reply_statx(fuse_req_t req, int flags, const struct statx *statx, doubl
  * Replies with data that lies in memory or in files: in read, readdir, getxattr and listxattr.
  *
  * `bufv`: the data; files in it are read now, and what comes short makes the reply shorter. Its position moves.
- * `flags`: as for fuse_buf_copy().
+ * `flags`: where the session wants FUSE_CAP_SPLICE_WRITE, FUSE_BUF_NO_SPLICE copies all the same, and
+ * FUSE_BUF_FORCE_SPLICE splices also what is faster copied; what cannot be spliced is copied. FUSE_BUF_SPLICE_MOVE
+ * counts with FUSE_CAP_SPLICE_MOVE.
  * An error of reading a file is what the application gets. Returns 0 or a negative errno. Since libfuse 3.0.
  *
  * The caller owes:

@@ -1,5 +1,6 @@
 //! The only way to read a request's arguments.
 
+use super::payload::{Payload, Piped};
 use core::ffi::CStr;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -11,13 +12,21 @@ pub struct Malformed;
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
+    /// What of the arguments lies behind those bytes, in a pipe.
+    piped: Option<Piped<'a>>,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte after the request's head.
     #[inline]
     pub fn new(arguments: &'a [u8]) -> Self {
-        Self { rest: arguments }
+        Self { rest: arguments, piped: None }
+    }
+
+    /// The same, where the arguments' end is still in a pipe.
+    #[inline]
+    pub fn with_piped(arguments: &'a [u8], piped: Option<Piped<'a>>) -> Self {
+        Self { rest: arguments, piped }
     }
 
     /// The next fixed-size struct. It is copied out, so the message may lie at any address.
@@ -57,11 +66,22 @@ impl<'a> Cursor<'a> {
         self.rest = rest;
         Ok(bytes)
     }
+
+    /// The next `len` bytes, which may be in the pipe: all of them or none.
+    #[inline]
+    pub fn payload(&mut self, len: usize) -> Result<Payload<'a>, Malformed> {
+        let Some(piped) = self.piped else { return self.bytes(len).map(Payload::Memory) };
+        if !self.rest.is_empty() || len > piped.size {
+            return Err(Malformed);
+        }
+        Ok(Payload::Piped(Piped { size: len, ..piped }))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsFd;
 
     #[test]
     fn names_need_their_nul() {
@@ -88,6 +108,21 @@ mod tests {
             assert_eq!(Cursor::new(name).entry(false).is_ok(), alone, "{name:?}");
             assert_eq!(Cursor::new(name).entry(true).is_ok(), with_dots, "{name:?}");
         }
+    }
+
+    #[test]
+    fn piped_data_is_bounded_and_comes_last() {
+        let pipe = std::io::stdin();
+        let piped = Some(Piped { size: 5, pipe: pipe.as_fd() });
+        let size = |payload| match payload {
+            Payload::Piped(piped) => piped.size,
+            Payload::Memory(_) => 99,
+        };
+        assert_eq!(Cursor::with_piped(b"", piped).payload(5).map(size), Ok(5));
+        assert_eq!(Cursor::with_piped(b"", piped).payload(0).map(size), Ok(0));
+        assert_eq!(Cursor::with_piped(b"", piped).payload(6).map(size), Err(Malformed));
+        assert_eq!(Cursor::with_piped(b"x", piped).payload(5).map(size), Err(Malformed));
+        assert_eq!(Cursor::with_piped(b"x", None).payload(1).map(size), Ok(99));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod describe;
 mod extensions;
 mod flags;
 mod operation;
+mod payload;
 mod request;
 
 pub use cursor::Malformed;
@@ -16,4 +17,5 @@ pub use extensions::{
     Extensions, SecurityContext, SecurityContexts, extensions, security_context, supplementary_groups,
 };
 pub use operation::{Forgets, Operation, Security};
-pub use request::{Dialect, Fault, Request, header, request};
+pub use payload::{Payload, Piped};
+pub use request::{Dialect, Fault, PIPED_HEAD, Request, header, piped, request};

@@ -1,6 +1,7 @@
 //! What a request asks for, with its arguments.
 
 use super::cursor::{Cursor, Malformed};
+use super::payload::Payload;
 use super::request::Dialect;
 use crate::abi::flags;
 use crate::abi::opcode::Opcode;
@@ -80,7 +81,7 @@ pub enum Operation<'a> {
     Read(ReadIn),
     Write {
         arg: WriteIn,
-        data: &'a [u8],
+        data: Payload<'a>,
     },
     Statfs,
     Release(ReleaseIn),
@@ -135,7 +136,7 @@ pub enum Operation<'a> {
     Poll(PollIn),
     NotifyReply {
         arg: NotifyRetrieveIn,
-        data: &'a [u8],
+        data: Payload<'a>,
     },
     Fallocate(FallocateIn),
     Lseek(LseekIn),
@@ -191,7 +192,7 @@ impl<'a> Operation<'a> {
             Opcode::Read => Self::Read(c.fixed()?),
             Opcode::Write => {
                 let arg: WriteIn = c.fixed()?;
-                Self::Write { arg, data: c.bytes(arg.size as usize)? }
+                Self::Write { arg, data: c.payload(arg.size as usize)? }
             }
             Opcode::Statfs => Self::Statfs,
             Opcode::Release => Self::Release(c.fixed()?),
@@ -228,7 +229,7 @@ impl<'a> Operation<'a> {
             Opcode::Poll => Self::Poll(c.fixed()?),
             Opcode::NotifyReply => {
                 let arg: NotifyRetrieveIn = c.fixed()?;
-                Self::NotifyReply { arg, data: c.bytes(arg.size as usize)? }
+                Self::NotifyReply { arg, data: c.payload(arg.size as usize)? }
             }
             Opcode::Fallocate => Self::Fallocate(c.fixed()?),
             Opcode::Lseek => Self::Lseek(c.fixed()?),

@@ -9,9 +9,9 @@ use crate::abi::c::common::fuse_file_info;
 use crate::abi::c::lowlevel::{fuse_lowlevel_ops, fuse_req_t};
 use crate::abi::flags::{FSYNC_FDATASYNC, GETATTR_FH, IOCTL_DIR};
 use crate::abi::wire::{ForgetOne, Kstatfs};
-use crate::decode::{Forgets, Operation};
+use crate::decode::{Forgets, Operation, Payload};
 use crate::encode;
-use crate::session::{Call, inflight, memory_buffer};
+use crate::session::{Call, inflight, payload_buffer};
 use core::ffi::c_int;
 use core::ptr;
 use nix::errno::Errno;
@@ -72,8 +72,10 @@ pub fn dispatch(ops: &fuse_lowlevel_ops, call: &Call<'_>) {
             }
             Write { ref arg, data } => {
                 let (off, mut fi) = (arg.offset as i64, args::file_of_write(arg));
-                call!(write_buf, ino, &mut memory_buffer(data), off, &mut fi)
-                    || call!(write, ino, data.as_ptr().cast(), data.len(), off, &mut fi)
+                call!(write_buf, ino, &mut payload_buffer(&data), off, &mut fi)
+                    // What stays in the pipe does so for write_buf.
+                    || matches!(data, Payload::Memory(data)
+                        if call!(write, ino, data.as_ptr().cast(), data.len(), off, &mut fi))
             }
             Statfs => call!(statfs, ino) || answer(req, default_statfs().as_bytes()),
             Release(ref arg) => {

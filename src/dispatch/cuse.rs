@@ -10,7 +10,7 @@ use crate::abi::c::cuse::cuse_lowlevel_ops;
 use crate::abi::c::lowlevel::fuse_lowlevel_ops;
 use crate::abi::flags::{FSYNC_FDATASYNC, IOCTL_DIR};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
-use crate::decode::Operation;
+use crate::decode::{Operation, Payload};
 use crate::session::{Call, Handler, Provides, Token};
 use core::ffi::{c_int, c_void};
 
@@ -60,7 +60,7 @@ impl CuseTable {
                 Operation::Read(ref arg) => {
                     call!(read, arg.size as usize, arg.offset as i64, &mut args::file_of_read(arg))
                 }
-                Operation::Write { ref arg, data } => {
+                Operation::Write { ref arg, data: Payload::Memory(data) } => {
                     call!(write, data.as_ptr().cast(), data.len(), arg.offset as i64, &mut args::file_of_write(arg))
                 }
                 Operation::Flush(ref arg) => call!(flush, &mut args::file_of_flush(arg)),

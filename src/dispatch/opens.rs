@@ -7,6 +7,7 @@
 use super::request::{Pending, find};
 use crate::abi::c::common::cap::FUSE_CAP_PASSTHROUGH;
 use crate::abi::c::lowlevel::fuse_req_t;
+use crate::abi::flags::OpenFlags;
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::{EntryOut, OpenOut};
 use crate::session::{Call, Session};
@@ -43,6 +44,9 @@ impl Pending {
         let ino = entry.map_or(self.slot().nodeid(), |entry| entry.nodeid);
         let directory = is(self.slot().opcode(), &[Opcode::Opendir]);
         let attached = self.take_attached(ino);
+        if !directory {
+            self.session().opened(open.open_flags & OpenFlags::DIRECT_IO.bits() != 0);
+        }
         let counted = if directory { None } else { self.session().opening(ino, attached, &mut open) };
         let open = IoSlice::new(open.as_bytes());
         let sent = match entry {

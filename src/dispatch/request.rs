@@ -1,10 +1,12 @@
 //! What a `fuse_req_t` leads to.
 
+use crate::abi::c::common::cap::{FUSE_CAP_SPLICE_MOVE, FUSE_CAP_SPLICE_WRITE};
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::opcode::{Opcode, Reply};
 use crate::session::Session;
 use crate::session::inflight::{self, Claim, Slot, Token};
 use crate::transport::Channel;
+use crate::transport::pipe::Outgoing;
 use nix::errno::Errno;
 use std::io::IoSlice;
 use zerocopy::{Immutable, IntoBytes};
@@ -100,15 +102,37 @@ impl Pending {
     /// that is owed no reply gets none, as the kernel would not know what it is for: ENOENT, after a log line.
     #[inline]
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
-        if let Some(opcode) = Opcode::from_wire(self.slot().opcode()).filter(|opcode| opcode.reply() == Reply::None) {
+        if let Some(opcode) = self.takes_none() {
             return needless(opcode);
         }
         self.send(error, parts)
     }
 
+    /// The opcode, if it takes no reply.
+    #[inline]
+    fn takes_none(&self) -> Option<Opcode> {
+        Opcode::from_wire(self.slot().opcode()).filter(|opcode| opcode.reply() == Reply::None)
+    }
+
     #[inline]
     pub(super) fn send(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.session().send(self.channel(), self.slot().unique(), error, parts)
+    }
+
+    /// Replies with a payload of so many bytes that is in a pipe. See [`Session::send_piped`].
+    pub fn reply_piped(self, payload: usize, message: &mut Outgoing, moves: bool) -> Result<(), Errno> {
+        self.session().send_piped(self.channel(), self.slot().unique(), payload, message, moves)
+    }
+
+    /// Whether the reply may go through a pipe.
+    pub fn may_be_piped(&self) -> bool {
+        let wanted = self.session().wants() & FUSE_CAP_SPLICE_WRITE != 0;
+        wanted && self.channel().splices_out() && self.takes_none().is_none()
+    }
+
+    /// Whether the pages of such a reply may become the kernel's.
+    pub fn may_be_moved(&self) -> bool {
+        self.session().wants() & FUSE_CAP_SPLICE_MOVE != 0
     }
 
     /// Replies with one struct.

@@ -8,9 +8,8 @@ use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
 use crate::abi::wire::{InitIn, InitOut, KERNEL_VERSION, MIN_MINOR_VERSION, MIN_READ_BUFFER};
-use crate::transport::Channel;
+use crate::transport::{Channel, page_size};
 use nix::errno::Errno;
-use nix::unistd::{SysconfVar, sysconf};
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
@@ -45,11 +44,6 @@ fn largest_write() -> usize {
     let limit = std::fs::read_to_string("/proc/sys/fs/fuse/max_pages_limit").ok();
     let pages = limit.and_then(|text| text.trim().parse().ok()).filter(|_| EDITION.large_writes);
     pages.unwrap_or(MAX_PAGES).clamp(1, usize::from(u16::MAX)) * page_size()
-}
-
-fn page_size() -> usize {
-    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(4096)
 }
 
 impl Session {
@@ -109,6 +103,9 @@ impl Session {
         let out = reply(&mut conn, version, arg, offer, further);
         *self.conn.lock() = conn;
         self.wants.store(conn.want_ext, Ordering::Relaxed);
+        let splices =
+            conn.want_ext & FUSE_CAP_SPLICE_READ != 0 && self.handler.provides().contains(Provides::WRITE_BUF);
+        self.splices_writes.store(splices, Ordering::Relaxed);
         self.flags.store(u64::from(out.flags) | u64::from(out.flags2) << 32, Ordering::Relaxed);
         Ok(out)
     }
@@ -161,10 +158,13 @@ impl Session {
     /// What the daemon is told that it may want.
     fn capabilities(&self, arg: &InitIn, offer: InitFlags) -> u64 {
         let mut capable = capabilities::offered(offer);
-        // Splicing is a hint, and may be met by copying. libfuse offers it on every device, so daemons want it without
-        // looking (fuse-overlayfs does), and wanting what is not offered would end the session.
-        if arg.minor >= 14 && self.channel().is_ok_and(|channel| channel.as_device().is_some()) {
-            capable |= FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+        if let (14.., Ok(channel)) = (arg.minor, self.channel()) {
+            if channel.splices_in() {
+                capable |= FUSE_CAP_SPLICE_READ;
+            }
+            if channel.splices_out() {
+                capable |= FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE;
+            }
         }
         if arg.minor >= 18 {
             capable |= FUSE_CAP_IOCTL_DIR;

@@ -10,8 +10,10 @@ mod early;
 mod edition;
 mod exit;
 mod handler;
+mod inbox;
 pub mod inflight;
 mod init;
+mod intake;
 mod interrupt;
 mod notify;
 mod passthrough;
@@ -26,13 +28,16 @@ pub use cuse::CharDevice;
 pub use edition::EDITION;
 pub use handler::{Call, Handler, Provides};
 pub use inflight::Token;
-pub use process::memory_buffer;
+pub use intake::{Intake, Received};
+pub use process::{memory_buffer, payload_buffer};
 
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::opcode::Opcode;
+use crate::abi::wire::OutHeader;
 use crate::encode;
 use crate::mount;
-use crate::transport::Channel;
+use crate::transport::pipe::Outgoing;
+use crate::transport::{Channel, Splice};
 use core::ffi::c_void;
 use early::SyncInit;
 use exit::Exit;
@@ -110,6 +115,10 @@ pub struct Session {
     flags: AtomicU64,
     /// Capabilities in force.
     wants: AtomicU64,
+    /// Whether the data of large writes may stay in a pipe.
+    splices_writes: AtomicBool,
+    /// Whether the file that was opened last is read and written past the page cache.
+    opens_direct: AtomicBool,
     /// How far the session is, a [`Stage`].
     stage: AtomicU8,
     /// The daemon's init was called, and its destroy was not.
@@ -147,6 +156,8 @@ impl Session {
             conn: Mutex::new(conn),
             flags: AtomicU64::new(0),
             wants: AtomicU64::new(0),
+            splices_writes: AtomicBool::new(false),
+            opens_direct: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::NEW),
             started: AtomicBool::new(false),
             channel: OnceLock::new(),
@@ -215,6 +226,27 @@ impl Session {
         self.buf_size.load(Ordering::Relaxed)
     }
 
+    /// Capabilities in force.
+    #[inline]
+    pub fn wants(&self) -> u64 {
+        self.wants.load(Ordering::Relaxed)
+    }
+
+    /// Whether the data of large writes may stay in a pipe: the daemon wants it, takes it there, and it comes out of the
+    /// page cache, judging by the last file that was opened.
+    #[inline]
+    fn splices_writes(&self) -> bool {
+        self.splices_writes.load(Ordering::Relaxed) && !self.opens_direct.load(Ordering::Relaxed)
+    }
+
+    /// A file was opened, to be read and written past the page cache or not.
+    #[inline]
+    pub fn opened(&self, direct: bool) {
+        if self.opens_direct.load(Ordering::Relaxed) != direct {
+            self.opens_direct.store(direct, Ordering::Relaxed);
+        }
+    }
+
     /// The address by which requests in flight name their session.
     fn address(&self) -> *mut c_void {
         core::ptr::from_ref(self).cast_mut().cast()
@@ -229,15 +261,7 @@ impl Session {
             Ok(head) => head,
             Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
         };
-        if self.debug() {
-            match error {
-                0 => log::debug!("   unique: {unique}, success, outsize: {}", head.len),
-                _ => {
-                    let text = Errno::from_raw(-error).desc();
-                    log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {}", head.len);
-                }
-            }
-        }
+        self.show_reply(&head);
         let head = IoSlice::new(head.as_bytes());
         let sent = match parts {
             [] => channel.send(&[head]),
@@ -245,11 +269,51 @@ impl Session {
             [one, two] => channel.send(&[head, *one, *two]),
             many => channel.send(&[&[head], many].concat()),
         };
-        sent.inspect_err(|&errno| {
-            if errno != Errno::ENOENT && !self.exited() {
-                log::error!("writing device: {}", errno.desc());
+        sent.inspect_err(|&errno| self.report_unsent(errno))
+    }
+
+    /// Sends a reply whose payload of so many bytes is in a pipe, behind the place for its head. The pipe is empty
+    /// afterwards, unless that failed. `moves`: the pages may become the kernel's.
+    pub fn send_piped(
+        &self,
+        channel: &Channel,
+        unique: u64,
+        payload: usize,
+        message: &mut Outgoing,
+        moves: bool,
+    ) -> Result<(), Errno> {
+        let head = match encode::head(unique, 0, payload) {
+            Ok(head) => head,
+            Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
+        };
+        self.show_reply(&head);
+        message.set_head(head.as_bytes());
+        let how = if moves { Splice::SPLICE_F_MOVE } else { Splice::empty() };
+        let len = head.len as usize;
+        let sent = channel.splice_out(message.reader(), len, how);
+        sent.and_then(|sent| if sent == len { Ok(()) } else { Err(Errno::EIO) })
+            .inspect_err(|&errno| self.report_unsent(errno))
+    }
+
+    #[inline]
+    fn show_reply(&self, head: &OutHeader) {
+        if self.debug() {
+            let OutHeader { len, error, unique } = *head;
+            match error {
+                0 => log::debug!("   unique: {unique}, success, outsize: {len}"),
+                _ => {
+                    let text = Errno::from_raw(-error).desc();
+                    log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {len}");
+                }
             }
-        })
+        }
+    }
+
+    #[cold]
+    fn report_unsent(&self, errno: Errno) {
+        if errno != Errno::ENOENT && !self.exited() {
+            log::error!("writing device: {}", errno.desc());
+        }
     }
 
     /// A reply that no message can carry: whoever waits for one gets an error instead.

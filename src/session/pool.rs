@@ -6,11 +6,11 @@
 //! have ended.
 
 use super::Session;
+use super::inbox::Inbox;
 use crate::abi::opcode::Opcode;
-use crate::decode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
-use crate::transport::{Buffer, Channel, wake::Thread};
+use crate::transport::{Channel, wake::Thread};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
@@ -23,7 +23,7 @@ struct Worker {
     thread: OnceLock<Thread>,
     receiving: AtomicBool,
     /// Locked by the worker as long as it lives.
-    buffer: Mutex<Buffer>,
+    inbox: Mutex<Inbox>,
     /// Under clone_fd.
     channel: Option<Arc<Channel>>,
 }
@@ -87,9 +87,9 @@ impl Pool<'_> {
             return Ok(());
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let started = Buffer::new(self.session.buf_size()).and_then(|buffer| {
+        let started = Inbox::new(self.session.buf_size()).and_then(|inbox| {
             let (thread, receiving) = (OnceLock::new(), AtomicBool::new(false));
-            let worker = Worker { thread, receiving, buffer: Mutex::new(buffer), channel: self.own_channel() };
+            let worker = Worker { thread, receiving, inbox: Mutex::new(inbox), channel: self.own_channel() };
             without_termination_signals(|| workers.start(worker, stack_size()))
         });
         if started.is_err() {
@@ -102,23 +102,22 @@ impl Pool<'_> {
     fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
         let _ = worker.thread.set(Thread::current()?);
         let channel = worker.channel.as_deref().map_or_else(|| self.session.channel(), Ok)?;
-        let mut buffer = worker.buffer.lock();
-        let buf = buffer.bytes();
+        let mut inbox = worker.inbox.lock();
         loop {
             worker.receiving.store(true, Ordering::SeqCst);
             if self.session.exited() {
                 return Ok(());
             }
-            let received = self.session.receive(channel, buf);
+            let received = inbox.receive(self.session, channel);
             worker.receiving.store(false, Ordering::Relaxed);
-            let message = match received {
-                Ok(0) => return Ok(()),
-                Ok(n) => buf.get(..n).unwrap_or_default(),
+            match received {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
                 Err(Errno::EINTR) => continue,
                 Err(errno) => return Err(errno),
-            };
-            self.take_request(workers, message);
-            self.session.process(channel, message);
+            }
+            self.take_request(workers, inbox.opcode());
+            inbox.process(self.session, channel);
             if !self.wait_again() {
                 return Ok(());
             }
@@ -126,10 +125,9 @@ impl Pool<'_> {
     }
 
     /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
-    fn take_request(&self, workers: &Workers<'_, '_>, message: &[u8]) {
-        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32];
+    fn take_request(&self, workers: &Workers<'_, '_>, opcode: u32) {
+        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32].contains(&opcode);
         let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
-        let brief = decode::header(message).is_some_and(|h| brief.contains(&h.opcode));
         if last && !brief {
             // Without a further worker the pool still serves, only less at once.
             let _ = self.start_worker(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));

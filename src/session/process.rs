@@ -1,24 +1,60 @@
 //! One message's way through the session.
 
-use super::handler::Call;
+use super::handler::{Call, Provides};
 use super::inflight::{self, Arrival, Extensions, Token};
+use super::intake::is_cached_write;
 use super::{Channel, Session, Stage};
-use crate::abi::c::common::{fuse_buf, fuse_bufvec};
+use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
 use crate::abi::flags::InitFlags;
 use crate::abi::opcode::{Opcode, Reply};
 use crate::abi::wire::InHeader;
-use crate::decode::{self, Dialect, Fault, Operation, Request};
+use crate::decode::{self, Dialect, Fault, Operation, PIPED_HEAD, Payload, Piped, Request};
+use crate::transport::pipe::read_full;
 use nix::errno::Errno;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
 impl Session {
     /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
     pub fn process(&self, channel: &Channel, message: &[u8]) {
-        match decode::request(message, self.dialect()) {
+        self.take(channel, decode::request(message, self.dialect()), message.len());
+    }
+
+    /// The same for a message of `size` bytes in a pipe; `memory` has room for it. The data of a write, where the daemon
+    /// takes it so, and of a retrieve stays in the pipe, and what the daemon does not read of it is left there. Returns
+    /// whether that was worth a pipe.
+    pub fn process_piped(&self, channel: &Channel, pipe: BorrowedFd<'_>, size: usize, memory: &mut [u8]) -> bool {
+        let Some((head, rest)) = memory.get_mut(..size).and_then(|all| all.split_at_mut_checked(size.min(PIPED_HEAD)))
+        else {
+            log::error!("a message of {size} bytes is larger than any request");
+            return false;
+        };
+        if let Err(errno) = read_full(pipe, head).and_then(|n| if n == head.len() { Ok(()) } else { Err(Errno::EIO) }) {
+            log::error!("reading a request of {size} bytes from a pipe: {}", errno.desc());
+            return false;
+        }
+        let opcode = decode::header(head).and_then(|header| Opcode::from_wire(header.opcode));
+        let stays = match opcode {
+            Some(Opcode::Write) => self.handler.provides().contains(Provides::WRITE_BUF),
+            opcode => opcode == Some(Opcode::NotifyReply),
+        };
+        if stays && head.len() == PIPED_HEAD {
+            let piped = Piped { pipe, size: rest.len() };
+            self.take(channel, decode::piped(head, piped, self.dialect()), size);
+            return is_cached_write(head);
+        }
+        // What cannot be read is missing from the message, which is refused then.
+        let more = read_full(pipe, rest).inspect_err(|e| log::error!("reading a request from a pipe: {}", e.desc()));
+        let there = head.len() + more.unwrap_or(0);
+        self.process(channel, memory.get(..there).unwrap_or_default());
+        false
+    }
+
+    #[inline]
+    fn take(&self, channel: &Channel, decoded: Result<Request<'_>, Fault>, size: usize) {
+        match decoded {
             Ok(request) => self.serve(channel, &request),
-            Err(Fault::Unreadable) => {
-                log::error!("message of {} bytes is shorter than a request's head", message.len())
-            }
+            Err(Fault::Unreadable) => log::error!("message of {size} bytes is shorter than a request's head"),
             Err(Fault::Refused { header, errno, reply }) => self.refuse(channel, &header, errno, reply),
         }
     }
@@ -128,7 +164,7 @@ impl Session {
             return;
         };
         let Some(token) = self.arrive(channel, request) else { return };
-        self.handler.retrieved(token, &request.header, arg, cookie, &mut memory_buffer(data));
+        self.handler.retrieved(token, &request.header, arg, cookie, &mut payload_buffer(data));
     }
 
     #[cold]
@@ -164,4 +200,17 @@ pub fn memory_buffer(data: &[u8]) -> fuse_bufvec {
         mem_size: 0,
     };
     fuse_bufvec { count: 1, idx: 0, off: 0, buf: [buf] }
+}
+
+/// A buffer vector with one buffer, the data where it is.
+pub fn payload_buffer(data: &Payload<'_>) -> fuse_bufvec {
+    match data {
+        Payload::Memory(data) => memory_buffer(data),
+        Payload::Piped(Piped { pipe, size }) => {
+            let mut bufv = memory_buffer(&[]);
+            let [buf] = &mut bufv.buf;
+            (buf.size, buf.flags, buf.mem, buf.fd) = (*size, FUSE_BUF_IS_FD, core::ptr::null_mut(), pipe.as_raw_fd());
+            bufv
+        }
+    }
 }

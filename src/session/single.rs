@@ -2,18 +2,20 @@
 
 use super::Session;
 use super::edition::EDITION;
+use super::inbox::Inbox;
+use super::intake::{Intake, Received};
 use crate::abi::wire::InHeader;
-use crate::transport::{Buffer, Channel, wake::Thread};
+use crate::transport::wake::Thread;
 use nix::errno::Errno;
 
 impl Session {
-    /// Receives one message into `buf`.
+    /// Receives one message by `receive`.
     ///
     /// 0 means that the session has ended, by an exit or by an unmount; the latter asks for the exit. A request that
     /// arrives together with the exit is still served: nobody else would answer it.
-    pub(super) fn receive(&self, channel: &Channel, buf: &mut [u8]) -> Result<usize, Errno> {
+    pub(super) fn receive(&self, mut receive: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {
         loop {
-            match channel.recv(buf) {
+            match receive() {
                 Ok(n) if n < size_of::<InHeader>() => {
                     log::error!("reading device: {n} bytes are no request");
                     return Err(Errno::EIO);
@@ -37,8 +39,8 @@ impl Session {
     }
 
     /// Receives one message for a loop of the daemon's own.
-    pub fn receive_one(&self, buf: &mut [u8]) -> Result<usize, Errno> {
-        self.receive(self.channel_to_serve()?, buf)
+    pub fn receive_one(&self, intake: &mut Intake, buf: &mut [u8]) -> Result<Received, Errno> {
+        intake.receive(self, self.channel_to_serve()?, buf)
     }
 
     /// Serves requests on the calling thread until the session ends. Returns what the exit said: 0, or the number of
@@ -47,15 +49,14 @@ impl Session {
         let channel = self.channel_to_serve()?;
         let thread = Thread::current()?;
         let _alarm = self.set_alarm();
-        let mut buffer = Buffer::new(self.buf_size())?;
-        let buf = buffer.bytes();
+        let mut inbox = Inbox::new(self.buf_size())?;
         let outcome = loop {
             let Some(receiving) = self.receiving(thread) else { break Ok(()) };
-            let received = self.receive(channel, buf);
+            let received = inbox.receive(self, channel);
             drop(receiving);
             match received {
-                Ok(0) => break Ok(()),
-                Ok(n) => self.process(channel, buf.get(..n).unwrap_or_default()),
+                Ok(false) => break Ok(()),
+                Ok(true) => inbox.process(self, channel),
                 Err(Errno::EINTR) => {}
                 Err(errno) => break Err(errno),
             }

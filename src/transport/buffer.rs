@@ -28,6 +28,11 @@ impl Buffer {
         Ok(Self { start: start.cast(), size })
     }
 
+    /// How many bytes it has.
+    pub fn size(&self) -> usize {
+        self.size.get()
+    }
+
     /// Its bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping has `size` bytes, all of them initialised, and is borrowed as long as `self` is.

@@ -3,15 +3,17 @@
 use super::custom::CustomIo;
 use crate::abi::wire::BackingMap;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open, splice};
 use nix::sys::stat::Mode;
 use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 nix::ioctl_read!(fuse_dev_ioc_clone, 229, 0, u32);
 nix::ioctl_write_ptr!(fuse_dev_ioc_backing_open, 229, 1, BackingMap);
 nix::ioctl_write_ptr!(fuse_dev_ioc_backing_close, 229, 2, i32);
+
+pub use nix::fcntl::SpliceFFlags as Splice;
 
 /// Largest number of pieces that one writev(2) takes.
 const IOV_MAX: usize = libc::UIO_MAXIOV as usize;
@@ -79,6 +81,38 @@ impl Channel {
         match &self.end {
             End::Device(fd) => nix::sys::uio::writev(fd, parts).map(drop),
             End::Custom { io, number, .. } => io.writev(*number, parts),
+        }
+    }
+
+    /// Whether messages can be received into a pipe.
+    pub fn splices_in(&self) -> bool {
+        match &self.end {
+            End::Device(_) => true,
+            End::Custom { io, .. } => io.splices_in(),
+        }
+    }
+
+    /// Whether messages can be sent from a pipe.
+    pub fn splices_out(&self) -> bool {
+        match &self.end {
+            End::Device(_) => true,
+            End::Custom { io, .. } => io.splices_out(),
+        }
+    }
+
+    /// Receives one message of at most `len` bytes into a pipe and returns its length; blocks as [`Channel::recv`] does.
+    pub fn splice_in(&self, pipe: BorrowedFd<'_>, len: usize) -> Result<usize, Errno> {
+        match &self.end {
+            End::Device(fd) => splice(fd, None, pipe, None, len, Splice::empty()),
+            End::Custom { io, number, .. } => io.splice_in(*number, pipe, len),
+        }
+    }
+
+    /// Sends the message of `len` bytes that is in a pipe.
+    pub fn splice_out(&self, pipe: BorrowedFd<'_>, len: usize, how: Splice) -> Result<usize, Errno> {
+        match &self.end {
+            End::Device(fd) => splice(pipe, None, fd, None, len, how),
+            End::Custom { io, number, .. } => io.splice_out(*number, pipe, len, how),
         }
     }
 

@@ -1,10 +1,11 @@
 //! The daemon's own I/O functions, behind safe methods.
 
+use super::channel::Splice;
 use crate::abi::c::lowlevel::fuse_custom_io;
 use core::ffi::c_void;
 use nix::errno::Errno;
 use std::io::IoSlice;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// Functions that the daemon gave to fuse_session_custom_io(), and the session's userdata, which they are passed.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,32 @@ impl CustomIo {
         // SAFETY: IoSlice is guaranteed to be laid out as iovec; the function reads the pieces and keeps none.
         let sent = unsafe { writev(fd, parts.as_ptr().cast_mut().cast(), count, self.userdata) };
         length(sent).map(drop)
+    }
+
+    /// Whether messages can be received into a pipe.
+    pub(super) fn splices_in(&self) -> bool {
+        self.functions.splice_receive.is_some()
+    }
+
+    /// Whether messages can be sent from a pipe.
+    pub(super) fn splices_out(&self) -> bool {
+        self.functions.splice_send.is_some()
+    }
+
+    /// Receives one message of at most `len` bytes into a pipe.
+    pub(super) fn splice_in(&self, fd: RawFd, pipe: BorrowedFd<'_>, len: usize) -> Result<usize, Errno> {
+        let splice = self.functions.splice_receive.ok_or(Errno::ENOSYS)?;
+        let nowhere = core::ptr::null_mut();
+        // SAFETY: the function takes numbers, and no offsets.
+        length(unsafe { splice(fd, nowhere, pipe.as_raw_fd(), nowhere, len, 0, self.userdata) })
+    }
+
+    /// Sends the message of `len` bytes that is in a pipe.
+    pub(super) fn splice_out(&self, fd: RawFd, pipe: BorrowedFd<'_>, len: usize, how: Splice) -> Result<usize, Errno> {
+        let splice = self.functions.splice_send.ok_or(Errno::ENOSYS)?;
+        let nowhere = core::ptr::null_mut();
+        // SAFETY: the function takes numbers, and no offsets.
+        length(unsafe { splice(pipe.as_raw_fd(), nowhere, fd, nowhere, len, how.bits(), self.userdata) })
     }
 
     /// Another fd of the same connection, new and the caller's.

@@ -1,4 +1,5 @@
-//! Moves whole messages: /dev/fuse and its clones, or the daemon's own I/O functions. Knows fds, not opcodes.
+//! Moves whole messages: /dev/fuse and its clones, or the daemon's own I/O functions; by memory or through pipes. Knows
+//! fds, not opcodes.
 //!
 //! One of the few folders with unsafe code: system calls without a safe wrapper and the daemon's C functions.
 
@@ -7,10 +8,19 @@ mod channel;
 mod custom;
 pub mod fd;
 pub mod fsmount;
+pub mod pipe;
 pub mod privilege;
 pub mod threads;
 pub mod wake;
 
 pub use buffer::Buffer;
-pub use channel::Channel;
+pub use channel::{Channel, Splice};
 pub use custom::CustomIo;
+
+use nix::unistd::{SysconfVar, sysconf};
+
+/// Bytes of a page.
+pub fn page_size() -> usize {
+    let size = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| usize::try_from(size).ok()).unwrap_or(4096)
+}

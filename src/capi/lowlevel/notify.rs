@@ -218,13 +218,15 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_store(
     bufv: *mut fuse_bufvec,
     flags: fuse_buf_copy_flags,
 ) -> c_int {
+    // They are about files on both sides, and this goes by memory.
+    let _ = flags;
     // SAFETY: the caller vouches for the buffers.
-    match unsafe { Gathered::new(bufv, flags) } {
-        Ok(data) => {
+    match unsafe { Gathered::new(bufv) } {
+        Ok(mut data) => {
             let size = data.size() as u32;
             let out = NotifyStoreOut { nodeid: ino, offset: offset as u64, size, padding: 0 };
             // SAFETY: the caller vouches for the session.
-            unsafe { notify(se, MINOR_STORE, &Notification::Store(out), &data.slices()) }
+            data.lend(|slices| unsafe { notify(se, MINOR_STORE, &Notification::Store(out), slices) })
         }
         Err(errno) => Err(errno).code(),
     }

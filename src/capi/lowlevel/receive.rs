@@ -1,9 +1,11 @@
 //! Requests in buffers that C owns.
 
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf};
-use crate::capi::common::buf::Gathered;
-use crate::session::{Session, memory_buffer};
+use crate::capi::common::buf::Scratch;
+use crate::session::{Intake, Received, Session};
 use nix::errno::Errno;
+use std::cell::Cell;
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Receives one request into `buf`, whose memory is allocated if there is none.
 ///
@@ -37,10 +39,29 @@ pub unsafe fn receive(se: &Session, buf: *mut fuse_buf) -> Result<usize, Errno> 
     }
     // SAFETY: the memory has `size` bytes at least, which are initialised.
     let memory = unsafe { core::slice::from_raw_parts_mut(buf.mem.cast::<u8>(), size) };
-    let received = se.receive_one(memory)?;
-    buf.size = received;
-    buf.flags = 0;
-    Ok(received)
+    match with_intake(|intake| {
+        let received = se.receive_one(intake, memory)?;
+        Ok((received, intake.reader().map_or(-1, |pipe| pipe.as_raw_fd())))
+    })? {
+        (Received::Ended, _) => (buf.size, buf.flags) = (0, 0),
+        (Received::InMemory(size), _) => (buf.size, buf.flags) = (size, 0),
+        (Received::Piped(size), fd) => (buf.size, buf.flags, buf.fd) = (size, FUSE_BUF_IS_FD, fd),
+    }
+    Ok(buf.size)
+}
+
+thread_local! {
+    /// The intake of a loop of the daemon's own; its pipe is closed when the thread ends.
+    static INTAKE: Cell<Intake> = Cell::default();
+}
+
+/// Lends the calling thread's intake to `f`.
+fn with_intake<R>(f: impl FnOnce(&mut Intake) -> R) -> R {
+    // One that is ending, or receives already, has none left: a new one has no pipe, so nothing is lost with it.
+    let mut intake = INTAKE.try_with(Cell::take).unwrap_or_default();
+    let result = f(&mut intake);
+    let _ = INTAKE.try_with(|own| own.set(intake));
+    result
 }
 
 /// Serves the request in `buf`.
@@ -60,13 +81,18 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
         // SAFETY: the caller vouches for `size` bytes.
         return se.process(channel, unsafe { core::slice::from_raw_parts(buf.mem.cast(), buf.size) });
     }
-    // Member by member: the struct of a program built before 3.17 is shorter than ours.
-    let mut one = memory_buffer(&[]);
-    let [piped] = &mut one.buf;
-    (piped.size, piped.flags, piped.mem, piped.fd, piped.pos) = (buf.size, buf.flags, buf.mem, buf.fd, buf.pos);
-    // SAFETY: the caller vouches for the buffer.
-    match unsafe { Gathered::new(&mut one, 0) } {
-        Ok(message) => message.slices().iter().for_each(|message| se.process(channel, message)),
-        Err(errno) => log::error!("fuse_session_process_buf: reading the request: {}", errno.desc()),
+    if buf.fd < 0 {
+        return log::error!("fuse_session_process_buf: {} is no file descriptor", buf.fd);
     }
+    let Ok(mut memory) = Scratch::new(buf.size) else {
+        return log::error!("fuse_session_process_buf: no memory for a request of {} bytes", buf.size);
+    };
+    // SAFETY: the caller vouches for the fd, which stays open during the call.
+    let pipe = unsafe { BorrowedFd::borrow_raw(buf.fd) };
+    let worth = se.process_piped(channel, pipe, buf.size, memory.bytes());
+    with_intake(|intake| {
+        if intake.reader().is_some_and(|own| own.as_raw_fd() == buf.fd) {
+            intake.settle(worth);
+        }
+    });
 }

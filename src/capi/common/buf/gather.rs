@@ -2,16 +2,19 @@
 
 use super::copy::copy;
 use super::piece::{Piece, advance, buffers};
-use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_buf_copy_flags, fuse_bufvec};
+use super::scratch::Scratch;
+use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
 use nix::errno::Errno;
 use std::io::IoSlice;
 
 /// What a vector holds from its position on.
 pub enum Gathered<'a> {
+    /// One buffer in memory, which stays there: what nearly every reply is.
+    Slice(IoSlice<'a>),
     /// All of it lies in memory, and stays there.
-    Memory(Vec<IoSlice<'a>>),
-    /// Some of it lay in files: read into memory of our own, in order.
-    Read(Vec<u8>),
+    Slices(Vec<IoSlice<'a>>),
+    /// Some of it lay in files: so many bytes were read into memory of our own, in order.
+    Read(Scratch, usize),
 }
 
 impl Gathered<'_> {
@@ -19,7 +22,7 @@ impl Gathered<'_> {
     ///
     /// # Safety
     /// `bufv` is null, which is EINVAL, or points to a vector whose buffers hold what they state for as long as `'a`.
-    pub unsafe fn new(bufv: *mut fuse_bufvec, flags: fuse_buf_copy_flags) -> Result<Self, Errno> {
+    pub unsafe fn new(bufv: *mut fuse_bufvec) -> Result<Self, Errno> {
         if bufv.is_null() {
             return Err(Errno::EINVAL);
         }
@@ -27,14 +30,14 @@ impl Gathered<'_> {
         let all = unsafe { buffers(bufv) };
         if all.iter().any(|buf| buf.flags & FUSE_BUF_IS_FD != 0) {
             // SAFETY: as above.
-            return unsafe { read_all(bufv, all, flags) }.map(Self::Read);
+            return unsafe { read_all(bufv, all) };
         }
         // SAFETY: as above.
         let at_start = unsafe { ((*bufv).idx, (*bufv).off) } == (0, 0);
         if let ([only], true) = (all, at_start) {
-            // What nearly every reply is: there is no position to keep.
+            // There is no position to keep.
             // SAFETY: the buffer holds what it states.
-            return unsafe { slice(only.mem.cast(), only.size) }.map(|slice| Self::Memory(vec![slice]));
+            return unsafe { slice(only.mem.cast(), only.size) }.map(Self::Slice);
         }
         let mut slices = Vec::with_capacity(all.len());
         // SAFETY: as above; each piece holds what is left of its buffer.
@@ -46,22 +49,20 @@ impl Gathered<'_> {
                 }
             }
         }
-        Ok(Self::Memory(slices))
+        Ok(Self::Slices(slices))
     }
 
     /// Bytes in all.
-    pub fn size(&self) -> usize {
-        match self {
-            Self::Memory(slices) => slices.iter().fold(0, |sum, slice| sum.saturating_add(slice.len())),
-            Self::Read(bytes) => bytes.len(),
-        }
+    pub fn size(&mut self) -> usize {
+        self.lend(|slices| slices.iter().fold(0usize, |sum, slice| sum.saturating_add(slice.len())))
     }
 
-    /// The data.
-    pub fn slices(&self) -> Vec<IoSlice<'_>> {
+    /// Lends the data to `f`.
+    pub fn lend<R>(&mut self, f: impl FnOnce(&[IoSlice<'_>]) -> R) -> R {
         match self {
-            Self::Memory(slices) => slices.clone(),
-            Self::Read(bytes) => vec![IoSlice::new(bytes)],
+            Self::Slice(slice) => f(core::slice::from_ref(slice)),
+            Self::Slices(slices) => f(slices),
+            Self::Read(scratch, size) => f(&[IoSlice::new(scratch.bytes().get(..*size).unwrap_or_default())]),
         }
     }
 }
@@ -81,18 +82,13 @@ unsafe fn slice<'a>(data: *const u8, len: usize) -> Result<IoSlice<'a>, Errno> {
 
 /// # Safety
 /// As for [`Gathered::new`].
-unsafe fn read_all(bufv: *mut fuse_bufvec, all: &[fuse_buf], flags: fuse_buf_copy_flags) -> Result<Vec<u8>, Errno> {
+unsafe fn read_all<'a>(bufv: *mut fuse_bufvec, all: &[fuse_buf]) -> Result<Gathered<'a>, Errno> {
     let size = all.iter().fold(0usize, |sum, buf| sum.saturating_add(buf.size));
-    let mut bytes = Vec::<u8>::new();
-    bytes.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+    let mut scratch = Scratch::new(size)?;
     let mut into = crate::session::memory_buffer(&[]);
     into.buf[0].size = size;
-    into.buf[0].mem = bytes.as_mut_ptr().cast();
-    // SAFETY: the caller vouches for the source; the target has room for all of it, not initialised yet, which the
-    // system calls and copies that fill it do not look at. As many bytes as were copied are.
-    unsafe {
-        let read = copy(&mut into, bufv, flags)?;
-        bytes.set_len(read);
-    }
-    Ok(bytes)
+    into.buf[0].mem = scratch.bytes().as_mut_ptr().cast();
+    // SAFETY: the caller vouches for the source; the target has room for all of it.
+    let read = unsafe { copy(&mut into, bufv, 0) }?;
+    Ok(Gathered::Read(scratch, read))
 }

@@ -3,8 +3,12 @@
 mod copy;
 mod gather;
 mod piece;
+mod scratch;
+mod splice;
 
 pub use gather::Gathered;
+pub use scratch::Scratch;
+pub use splice::{Moved, splice};
 
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec};
 use crate::capi::log;

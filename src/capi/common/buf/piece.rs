@@ -1,6 +1,7 @@
 //! A position in a buffer vector, and what stands there.
 
 use crate::abi::c::common::{FUSE_BUF_FD_RETRY, FUSE_BUF_FD_SEEK, FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
+use core::mem::MaybeUninit;
 use nix::errno::Errno;
 
 /// The buffers of a vector.
@@ -41,6 +42,20 @@ impl Piece {
     /// Whether the data lies in a file.
     pub fn is_file(&self) -> bool {
         self.buf.flags & FUSE_BUF_IS_FD != 0
+    }
+
+    /// Whether it is a regular file.
+    pub fn is_regular(&self) -> bool {
+        let mut status = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: fstat fills the struct, or fails; a number that is no open file is an errno.
+        let known = unsafe { libc::fstat(self.buf.fd, status.as_mut_ptr()) } == 0;
+        // SAFETY: it was filled.
+        known && unsafe { status.assume_init() }.st_mode & libc::S_IFMT == libc::S_IFREG
+    }
+
+    /// Whether some of the buffer is done.
+    pub fn is_begun(&self) -> bool {
+        self.done > 0
     }
 
     /// Whether a short read or write is no end.

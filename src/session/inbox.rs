@@ -1,0 +1,54 @@
+//! What a loop receives into.
+
+use super::Session;
+use super::intake::{Intake, Received};
+use crate::decode::{self, PIPED_HEAD};
+use crate::transport::{Buffer, Channel, page_size};
+use nix::errno::Errno;
+
+/// Memory for one message, and the intake that decides whether the message comes to lie there.
+pub(super) struct Inbox {
+    memory: Buffer,
+    /// Where in it a message begins: so that the data of a write fills whole pages, as files opened with O_DIRECT want
+    /// it.
+    start: usize,
+    intake: Intake,
+    received: Received,
+}
+
+impl Inbox {
+    /// Has room for messages of `size` bytes.
+    pub(super) fn new(size: usize) -> Result<Self, Errno> {
+        let start = page_size() - PIPED_HEAD;
+        let memory = Buffer::new(size.checked_add(start).ok_or(Errno::ENOMEM)?)?;
+        Ok(Self { memory, start, intake: Intake::default(), received: Received::Ended })
+    }
+
+    /// Receives one message; false at the session's end.
+    pub(super) fn receive(&mut self, session: &Session, channel: &Channel) -> Result<bool, Errno> {
+        let memory = self.memory.bytes().get_mut(self.start..).unwrap_or_default();
+        self.received = self.intake.receive(session, channel, memory)?;
+        Ok(self.received != Received::Ended)
+    }
+
+    /// The opcode of what was received; 0 if that is in the pipe.
+    pub(super) fn opcode(&mut self) -> u32 {
+        let Received::InMemory(_) = self.received else { return 0 };
+        let message = self.memory.bytes().get(self.start..).unwrap_or_default();
+        decode::header(message).map_or(0, |header| header.opcode)
+    }
+
+    /// Serves what was received.
+    pub(super) fn process(&mut self, session: &Session, channel: &Channel) {
+        let memory = self.memory.bytes().get_mut(self.start..).unwrap_or_default();
+        match self.received {
+            Received::Ended => {}
+            Received::InMemory(size) => session.process(channel, memory.get(..size).unwrap_or_default()),
+            Received::Piped(size) => {
+                let Some(pipe) = self.intake.reader() else { return };
+                let worth = session.process_piped(channel, pipe, size, memory);
+                self.intake.settle(worth);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Where a thread receives its next request: into memory, or into a pipe.
+//!
+//! A request that comes through a pipe costs two system calls more, so only the data of large writes is worth it: it
+//! goes on from the pipe to a file without being copied in between. The kernel does not say beforehand what comes next,
+//! but large writes come in rows. So one makes the thread expect more of them, and a few requests of another kind end
+//! that. Data that does not come out of the page cache is copied into the pipe, which pays at no size: direct writes
+//! are received into memory. So is every request of sessions without write_buf, or that do not want
+//! FUSE_CAP_SPLICE_READ.
+
+use super::Session;
+use crate::abi::opcode::Opcode;
+use crate::abi::wire::{InHeader, WriteIn};
+use crate::decode;
+use crate::transport::Channel;
+use crate::transport::pipe::{self, Pipe};
+use nix::errno::Errno;
+use std::os::fd::BorrowedFd;
+use zerocopy::FromBytes;
+
+/// A message of so many bytes, and more, is left in the pipe.
+const LARGE: usize = 64 << 10;
+/// So many requests after a large write another one is still expected.
+const PATIENCE: u8 = 8;
+
+/// What was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Nothing any more: the session has ended.
+    Ended,
+    /// A message of so many bytes, in memory.
+    InMemory(usize),
+    /// A message of so many bytes, in the intake's pipe.
+    Piped(usize),
+}
+
+/// One thread's choice, and its pipe.
+#[derive(Default)]
+pub struct Intake {
+    pipe: Option<Pipe>,
+    /// A message is in the pipe, or what is left of one.
+    holds: bool,
+    /// Requests for which a large write is still expected.
+    patience: u8,
+    /// Splicing cannot be done here, and is not tried again.
+    unfit: bool,
+}
+
+impl Intake {
+    /// Receives one message, into the pipe or into `memory`, which has room for every message.
+    pub fn receive(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
+        if session.splices_writes() && self.patience > 0 && self.make_ready(session.buf_size().min(memory.len())) {
+            return self.receive_piped(session, channel, memory);
+        }
+        let received = session.receive(|| channel.recv(memory)).map(in_memory)?;
+        if let (Received::InMemory(size), true) = (received, session.splices_writes()) {
+            let large = size >= LARGE && is_cached_write(memory);
+            self.patience = if large { PATIENCE } else { self.patience.saturating_sub(1) };
+        }
+        Ok(received)
+    }
+
+    /// Whether the pipe is there, empty and large enough.
+    fn make_ready(&mut self, room: usize) -> bool {
+        // The daemon's own loop may not have processed the last one yet.
+        self.holds = self.holds && self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty());
+        if self.holds || self.unfit {
+            return false;
+        }
+        if self.pipe.is_none() {
+            // Out of file descriptors: perhaps not for long.
+            self.pipe = Pipe::new().ok();
+        }
+        let Some(pipe) = &mut self.pipe else { return false };
+        if !pipe.reserve(room) {
+            (self.pipe, self.unfit) = (None, true);
+        }
+        !self.unfit
+    }
+
+    fn receive_piped(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
+        let Some(pipe) = &self.pipe else { return Err(Errno::EINVAL) };
+        let (room, unfit) = (session.buf_size().min(memory.len()), &mut self.unfit);
+        let received = session.receive(|| match channel.splice_in(pipe.writer(), room) {
+            Err(Errno::EINVAL) => {
+                *unfit = true;
+                channel.recv(memory)
+            }
+            spliced => spliced,
+        });
+        self.patience -= 1;
+        let size = received?;
+        if size == 0 || self.unfit {
+            return Ok(in_memory(size));
+        }
+        if size >= LARGE {
+            self.holds = true;
+            return Ok(Received::Piped(size));
+        }
+        let whole = memory.get_mut(..size).is_some_and(|into| pipe::read_full(pipe.reader(), into) == Ok(size));
+        if whole {
+            return Ok(Received::InMemory(size));
+        }
+        log::error!("reading device: a message of {size} bytes did not come whole");
+        self.pipe = None;
+        Err(Errno::EIO)
+    }
+
+    /// The end of the pipe that a message is read from.
+    pub fn reader(&self) -> Option<BorrowedFd<'_>> {
+        self.pipe.as_ref().map(Pipe::reader)
+    }
+
+    /// The message in the pipe is done with, whatever of it was read. `worth`: it paid to have it there.
+    pub fn settle(&mut self, worth: bool) {
+        if worth {
+            self.patience = PATIENCE;
+        }
+        if self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty()) {
+            // To read the rest would cost more than a new pipe.
+            self.pipe = None;
+        }
+        self.holds = false;
+    }
+}
+
+fn in_memory(size: usize) -> Received {
+    if size == 0 { Received::Ended } else { Received::InMemory(size) }
+}
+
+/// Whether a message is a write of data that lies in the page cache, as far as can be told.
+pub(super) fn is_cached_write(message: &[u8]) -> bool {
+    let Some((header, arguments)) = message.split_at_checked(size_of::<InHeader>()) else { return false };
+    decode::header(header).is_some_and(|header| header.opcode == Opcode::Write as u32)
+        && WriteIn::read_from_prefix(arguments).is_ok_and(|(arg, _)| arg.flags & libc::O_DIRECT as u32 == 0)
+}

@@ -1,0 +1,85 @@
+//! Pipes of the library's own, through which messages are spliced from and to the device.
+//!
+//! Whoever uses a pipe owns it, and hands it on only when it is known to be empty: one that may hold bytes of a message
+//! is dropped, so that they never become part of another. A pipe that cannot be made or made large enough is no error:
+//! the message is copied then.
+
+mod outgoing;
+
+pub use outgoing::Outgoing;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{pipe2, read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// A pipe, both ends of it: close-on-exec and non-blocking, since nobody else reads what would have to be waited for.
+#[derive(Debug)]
+pub struct Pipe {
+    reader: OwnedFd,
+    writer: OwnedFd,
+    /// Bytes that fit, in whole pages.
+    room: usize,
+    /// The least that the system was asked for in vain.
+    refused: usize,
+}
+
+impl Pipe {
+    /// An empty pipe of the system's usual size.
+    pub fn new() -> Result<Self, Errno> {
+        let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
+        Ok(Self { reader, writer, room: 0, refused: usize::MAX })
+    }
+
+    /// Makes room for `bytes`, each piece of them counted in whole pages; false when the system does not allow that much
+    /// (/proc/sys/fs/pipe-max-size and the limits of the user).
+    pub fn reserve(&mut self, bytes: usize) -> bool {
+        if self.room == 0 {
+            self.room = fcntl(&self.writer, FcntlArg::F_GETPIPE_SZ).map_or(0, i32::unsigned_abs) as usize;
+        }
+        if bytes <= self.room {
+            return true;
+        }
+        if bytes >= self.refused {
+            return false;
+        }
+        let grown = i32::try_from(bytes).map_err(|_| Errno::EINVAL);
+        match grown.and_then(|size| fcntl(&self.writer, FcntlArg::F_SETPIPE_SZ(size))) {
+            Ok(room) => self.room = room.unsigned_abs() as usize,
+            Err(_) => self.refused = bytes,
+        }
+        bytes <= self.room
+    }
+
+    /// The end to read from.
+    pub fn reader(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+
+    /// The end to write to.
+    pub fn writer(&self) -> BorrowedFd<'_> {
+        self.writer.as_fd()
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        let mut waiting = 0;
+        // SAFETY: FIONREAD stores one int, which outlives the call.
+        let asked = unsafe { libc::ioctl(self.reader.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
+        asked == 0 && waiting == 0
+    }
+}
+
+/// Reads as many bytes from a pipe as `into` has room for; what is shorter than that has ended early.
+pub fn read_full(pipe: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> {
+    let mut done = 0;
+    while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match read(pipe, rest) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(done)
+}
