@@ -96,12 +96,22 @@ static struct fuse_session *make(const char *options)
     return session;
 }
 
+/* Leaves no descriptor free; the first of those that were. */
+static int fill_up(void)
+{
+    int first = dup(0), last = first;
+
+    while (last >= 0)
+        last = dup(0);
+    return first;
+}
+
 struct outcome {
     int returned, error, children;
     char *mounted;
 };
 
-static struct outcome mount_session(const char *mountpoint, const char *options, const char *before, bool sync,
+static struct outcome mount_session(const char *mountpoint, const char *options, const char *before, const char *how,
                                     const struct rlimit *limit)
 {
     struct rlimit usual;
@@ -109,7 +119,7 @@ static struct outcome mount_session(const char *mountpoint, const char *options,
     struct fuse_session *session = make(options);
 
     getrlimit(RLIMIT_NOFILE, &usual);
-    if (sync && session)
+    if (strstr(how, "sync") && session)
         ((void (*)(struct fuse_session *, bool))dlsym(RTLD_DEFAULT, "fuse_session_set_sync_init"))(session, true);
     if (limit)
         setrlimit(RLIMIT_NOFILE, limit);
@@ -120,14 +130,19 @@ static struct outcome mount_session(const char *mountpoint, const char *options,
     if (limit)
         setrlimit(RLIMIT_NOFILE, limit);
     if (session) {
+        int filled = strcmp(how, "full") == 0 ? fill_up() : -1;
+
         fuse_session_unmount(session);
         fuse_session_destroy(session);
+        if (filled >= 0)
+            close_range(filled, ~0U, 0);
     }
     setrlimit(RLIMIT_NOFILE, &usual);
     outcome.children = waitpid(-1, NULL, WNOHANG) != -1;
     return outcome;
 }
 
+/* covers: fuse_open_channel */
 static struct outcome mount_channel(const char *mountpoint, const char *options, const char *before)
 {
     int (*open_channel)(const char *, const char *) = dlsym(RTLD_DEFAULT, "fuse_open_channel");
@@ -169,7 +184,7 @@ static void one(const char *what, const char *mountpoint, const char *options)
     if (strcmp(what, "channel") == 0)
         outcome = mount_channel(mountpoint, options, before);
     else
-        outcome = mount_session(mountpoint, options, before, strcmp(what, "sync") == 0, NULL);
+        outcome = mount_session(mountpoint, options, before, what, NULL);
     left = added(before);
     printf("%d\t%d\t%d\t%d\t", outcome.returned, outcome.error, descriptors() - count, outcome.children);
     show(said);
@@ -182,7 +197,7 @@ static void one(const char *what, const char *mountpoint, const char *options)
 }
 
 /* The same with room for so many descriptors more, from none on, until it has worked three times. */
-static void sweep(const char *mountpoint, const char *options, bool sync)
+static void sweep(const char *what, const char *mountpoint, const char *options)
 {
     for (int more = 0, worked = 0; worked < 3 && more < 40; more++) {
         size_t size;
@@ -196,7 +211,7 @@ static void sweep(const char *mountpoint, const char *options, bool sync)
         tight = limit;
         tight.rlim_cur = next + more;
         said[0] = '\0';
-        outcome = mount_session(mountpoint, options, before, sync, &tight);
+        outcome = mount_session(mountpoint, options, before, what, &tight);
         left = added(before);
         printf("%d\t%d\t%d\t%d\t", outcome.returned, outcome.error, descriptors() - count, outcome.children);
         show(said);
@@ -222,7 +237,7 @@ int main(int argc, char **argv)
         if (strcmp(record, "forbid") == 0)
             forbid(atoi(mountpoint), atoi(options));
         else if (strncmp(record, "sweep", 5) == 0)
-            sweep(mountpoint, options, strcmp(record, "sweep sync") == 0);
+            sweep(record, mountpoint, options);
         else
             one(record, mountpoint, options);
         fflush(stdout);

@@ -1,6 +1,7 @@
 """Runs lists of mounts in one process, see table.c."""
 
 import errno
+import itertools
 import re
 import shutil
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from harness import mounts
 
 SOURCE = Path(__file__).with_name("table.c")
 NOBODY = 65534
+NUMBERS = itertools.count()
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
 
 
@@ -87,7 +89,7 @@ class Table:
 
     def run(self, records, *, user=(), prepare="", env=None, timeout=60):
         """The outcomes of records (what, mount point, options), after a shell script has changed the namespace."""
-        path = self.guard.work / f"list-{len(list(self.guard.work.iterdir()))}"
+        path = self.guard.work / f"list-{next(NUMBERS)}"
         encoded = [str(field).encode(errors="surrogateescape") + b"\0" for record in records for field in record]
         path.write_bytes(b"".join(encoded))
         script = f'{prepare}\nexec "$@"'

@@ -1,9 +1,11 @@
 """A daemon's file descriptors after much work are as many as before, and none of the library's gets inherited."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
+from harness import wait_until
 
 
 def descriptors(pid):
@@ -43,3 +45,27 @@ def test_close_on_exec(libs, guard, example, name):
         flags = next(line for line in (folder / "fdinfo" / fd).read_text().splitlines() if line.startswith("flags:"))
         assert int(flags.split()[1], 8) & os.O_CLOEXEC
     daemon.stop()
+
+
+@pytest.mark.parametrize("name", ["so4", "so3"])
+def test_clones_of_a_device_of_another_name(libs, guard, example, name):
+    """FUSE_KERN_DEVICE names it, and /dev/fuse is missing."""
+    script = 'mount -t tmpfs none /dev; mknod /dev/null c 1 3; mknod /dev/other c 10 229; exec "$@"'
+    inside = ("unshare", "--mount", "--propagation", "slave", "sh", "-ec", script, "sh")
+    program = example(libs[name], "hello_ll")
+    # Its mount is in a namespace of its own: a command in there looks at it.
+    command = [*inside, program, "-f", "-o", "clone_fd", guard.mountpoint]
+    daemon = guard.start(libs[name], command, env={"FUSE_KERN_DEVICE": "/dev/other"})
+    enter = ["nsenter", f"--mount=/proc/{daemon.pid}/ns/mnt"]
+
+    def served():
+        done = guard.run(libs[name], [*enter, "ls", guard.mountpoint])
+        return done.stdout == "hello\n"
+
+    wait_until(served, "mount")
+    folder = Path(f"/proc/{daemon.pid}/fd")
+    assert [os.readlink(fd) for fd in folder.iterdir()].count("/dev/other") >= 2
+    assert "could not be cloned" not in daemon.output()
+    daemon.signal(signal.SIGTERM)
+    # The example's status when its loop ends by a signal.
+    assert daemon.wait() == 1
