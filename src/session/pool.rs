@@ -53,8 +53,10 @@ impl Session {
         let pool = Pool { session: self, config, running, waiting, failure: Mutex::new(None) };
         let outcome = threads::scope(&pool, |workers| {
             let outcome = pool.supervise(workers);
-            // Whatever ended it: the scope ends only when all workers have left.
-            self.exit();
+            // Whatever ended it, workers that are left must hear of it. A loop that never ran leaves the session as it was.
+            if pool.running.load(Ordering::Relaxed) != 0 {
+                self.exit();
+            }
             outcome
         });
         let failure = pool.failure.lock().take();

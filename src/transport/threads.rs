@@ -2,10 +2,9 @@
 //!
 //! A callback of the daemon may end its thread with pthread_exit(3). That drops nothing of what lies on the thread's
 //! stack, and nobody who waits for a thread of the standard library would hear of it. So what a thread has for itself
-//! is kept where it is dropped after the thread was joined, and a thread-local variable's destructor, which runs
-//! however a thread ends, says that it did.
+//! is kept where it is dropped after the thread was joined, and a function that the C library calls however a thread
+//! ends says that it did.
 
-use core::cell::Cell;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::MaybeUninit;
 use nix::errno::Errno;
@@ -41,7 +40,10 @@ pub struct Threads<'c, C: Crew + ?Sized> {
 }
 
 /// One thread, kept until it is joined.
+#[repr(C)]
 struct Record<'c, C: Crew + ?Sized> {
+    /// Called with the record when the thread ends.
+    note: Note,
     threads: *const Threads<'c, C>,
     own: C::Member,
     ended: AtomicBool,
@@ -60,7 +62,13 @@ pub fn scope<C: Crew, R>(crew: &C, f: impl FnOnce(&Threads<'_, C>) -> R) -> R {
 impl<C: Crew> Threads<'_, C> {
     /// Starts a thread with a stack of this many bytes, or of the usual size.
     pub fn start(&self, own: C::Member, stack: Option<usize>) -> Result<(), Errno> {
-        let record = Arc::new(Record { threads: self, own, ended: AtomicBool::new(false), id: OnceLock::new() });
+        let record = Arc::new(Record {
+            note: note::<C>,
+            threads: self,
+            own,
+            ended: AtomicBool::new(false),
+            id: OnceLock::new(),
+        });
         // Held until the number is there: whoever joins needs it.
         let mut records = self.records.lock();
         // SAFETY: the record outlives the thread, as it is kept until it was joined.
@@ -122,22 +130,70 @@ impl<C: Crew> Record<'_, C> {
     }
 }
 
-/// Says that a thread has ended.
-struct End {
-    record: *const c_void,
-    note: unsafe fn(*const c_void),
+/// Calls a function with a value of each thread's own when that thread ends, however it does. A thread-local variable's
+/// destructor would do so as well, but its registration ends the process when there is no memory for it.
+pub struct AtEnd {
+    key: OnceLock<libc::pthread_key_t>,
+    call: unsafe extern "C" fn(*mut c_void),
 }
 
-impl Drop for End {
-    fn drop(&mut self) {
-        // SAFETY: the record is kept until this thread was joined, and `note` is of its type.
-        unsafe { (self.note)(self.record) };
+impl AtEnd {
+    const fn with_value(call: unsafe extern "C" fn(*mut c_void)) -> Self {
+        Self { key: OnceLock::new(), call }
+    }
+
+    /// Calls what [`arm`](Self::arm) is given.
+    pub const fn new() -> Self {
+        Self::with_value(call)
+    }
+
+    /// Has `function` called when the calling thread ends.
+    pub fn arm(&self, function: fn()) -> Result<(), Errno> {
+        // SAFETY: `call` takes such a function.
+        unsafe { self.set(function as *const c_void) }
+    }
+
+    /// # Safety
+    /// The value is what the function takes, when the thread ends.
+    unsafe fn set(&self, value: *const c_void) -> Result<(), Errno> {
+        let made = || {
+            let mut key = 0;
+            // SAFETY: fills the key; the function may be called as long as the library is loaded, which is for ever.
+            check(unsafe { libc::pthread_key_create(&mut key, Some(self.call)) }).map(|()| key)
+        };
+        let key = match self.key.get() {
+            Some(key) => *key,
+            // Losing the race to another thread loses a key.
+            None => made().map(|key| *self.key.get_or_init(|| key))?,
+        };
+        // SAFETY: the key exists; the caller vouches for the value.
+        check(unsafe { libc::pthread_setspecific(key, value) })
     }
 }
 
-thread_local! {
-    static END: Cell<Option<End>> = const { Cell::new(None) };
+/// # Safety
+/// `function` is a `fn()`.
+unsafe extern "C" fn call(function: *mut c_void) {
+    // SAFETY: the caller vouches for it.
+    unsafe { core::mem::transmute::<*mut c_void, fn()>(function)() };
 }
+
+fn check(errno: c_int) -> Result<(), Errno> {
+    if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) }
+}
+
+/// Says that a thread has ended.
+static END: AtEnd = AtEnd::with_value(end);
+
+/// # Safety
+/// `record` is a [`Record`] that exists.
+unsafe extern "C" fn end(record: *mut c_void) {
+    // SAFETY: the caller vouches for it; a record begins with its function, which takes it.
+    unsafe { (*record.cast::<Note>())(record) };
+}
+
+/// Takes the record that it is the beginning of.
+type Note = unsafe fn(*const c_void);
 
 /// # Safety
 /// `record` is a `Record<C>` that exists.
@@ -155,13 +211,20 @@ unsafe fn note<C: Crew>(record: *const c_void) {
 extern "C" fn life<C: Crew>(record: *mut c_void) -> *mut c_void {
     // A cancellation would come in the midst of a request, or of a lock: who wants the threads to end calls them off.
     let _ = set_cancellable(false);
-    END.set(Some(End { record, note: note::<C> }));
+    // SAFETY: the record is kept until this thread was joined.
+    let armed = unsafe { END.set(record) };
     // SAFETY: the name is a string; the record is one of this crew's and kept until the thread was joined; the crew exists
     // as long as its threads.
     unsafe {
         libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
         let record = &*record.cast::<Record<'_, C>>();
-        (*record.threads).crew.work(&*record.threads, &record.own);
+        if armed.is_err() {
+            // Nobody else would say so.
+            log::error!("no room to note the end of a thread");
+            note::<C>(core::ptr::from_ref(record).cast());
+        } else {
+            (*record.threads).crew.work(&*record.threads, &record.own);
+        }
     }
     core::ptr::null_mut()
 }
@@ -173,7 +236,6 @@ unsafe fn create(
     life: extern "C" fn(*mut c_void) -> *mut c_void,
     argument: *const c_void,
 ) -> Result<libc::pthread_t, Errno> {
-    let check = |errno| if errno == 0 { Ok(()) } else { Err(Errno::from_raw(errno)) };
     let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
     let attributes = attributes.as_mut_ptr();
     // SAFETY: `attributes` is initialised by the first call and freed by the last; the caller vouches for the argument.

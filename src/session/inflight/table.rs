@@ -1,6 +1,7 @@
 //! All slots of the process, and who may use which.
 
 use super::slot::{INDEX_BITS, Slot, Token};
+use crate::transport::threads::AtEnd;
 use core::cell::RefCell;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
@@ -27,16 +28,35 @@ static SHARED: Mutex<Shared> = Mutex::new(Shared { free: Vec::new(), fresh: 0 })
 struct Own {
     free: [u32; KEEP],
     len: usize,
+    /// Whether the thread's end is watched for.
+    armed: bool,
 }
 
-impl Drop for Own {
-    fn drop(&mut self) {
-        SHARED.lock().free.extend(self.free.iter().take(self.len));
+impl Own {
+    const fn new() -> Self {
+        Self { free: [0; KEEP], len: 0, armed: false }
+    }
+
+    #[cold]
+    fn arm(&mut self) {
+        // Without it these few slots are lost with the thread.
+        self.armed = AT_END.arm(leave).is_ok();
     }
 }
 
+static AT_END: AtEnd = AtEnd::new();
+
 thread_local! {
-    static OWN: RefCell<Own> = const { RefCell::new(Own { free: [0; KEEP], len: 0 }) };
+    // Nothing to be dropped, so that no memory is needed to have it dropped.
+    static OWN: RefCell<Own> = const { RefCell::new(Own::new()) };
+}
+
+/// The thread ends: its slots are everybody's.
+fn leave() {
+    OWN.with(|own| {
+        let own = own.replace(Own::new());
+        SHARED.lock().free.extend(own.free.iter().take(own.len));
+    });
 }
 
 fn slot(index: usize) -> Option<&'static Slot> {
@@ -52,18 +72,11 @@ pub fn find(token: Token) -> Option<&'static Slot> {
 /// A free slot for a request that arrives; none when a million are in flight.
 #[inline]
 pub fn take() -> Option<&'static Slot> {
-    let index = OWN.try_with(|own| {
+    let index = OWN.with(|own| {
         let own = &mut *own.borrow_mut();
         if own.len == 0 {
             refill(own);
         }
-        own.len = own.len.checked_sub(1)?;
-        own.free.get(own.len).copied()
-    });
-    // A thread whose storage is gone (it is ending) uses the shared list.
-    let index = index.unwrap_or_else(|_| {
-        let mut own = Own { free: [0; KEEP], len: 0 };
-        refill(&mut own);
         own.len = own.len.checked_sub(1)?;
         own.free.get(own.len).copied()
     })?;
@@ -72,6 +85,9 @@ pub fn take() -> Option<&'static Slot> {
 
 #[cold]
 fn refill(own: &mut Own) {
+    if !own.armed {
+        own.arm();
+    }
     let mut shared = SHARED.lock();
     for place in own.free.iter_mut().take(BATCH) {
         let Some(index) = shared.free.pop().or_else(|| fresh(&mut shared)) else { break };
@@ -80,11 +96,17 @@ fn refill(own: &mut Own) {
     }
 }
 
-/// A slot that was never used, its chunk made when it is the first of it.
+/// A slot that was never used, its chunk made when it is the first of it; none when there is no memory for that.
 fn fresh(shared: &mut Shared) -> Option<u32> {
     let index = shared.fresh;
     let chunk = SLOTS.get(index as usize / CHUNK)?;
-    chunk.get_or_init(|| (index..).take(CHUNK).map(Slot::with_index).collect());
+    if chunk.get().is_none() {
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(CHUNK).ok()?;
+        slots.extend((index..).take(CHUNK).map(Slot::with_index));
+        // The lock is held, so nobody else makes it.
+        let _ = chunk.set(slots.into_boxed_slice());
+    }
     shared.fresh += 1;
     Some(index)
 }
@@ -92,8 +114,11 @@ fn fresh(shared: &mut Shared) -> Option<u32> {
 /// Makes a slot free for the next request.
 #[inline]
 pub(super) fn give_back(index: u32) {
-    let kept = OWN.try_with(|own| {
+    OWN.with(|own| {
         let own = &mut *own.borrow_mut();
+        if !own.armed {
+            own.arm();
+        }
         if own.len == KEEP {
             spill(own);
         }
@@ -102,9 +127,6 @@ pub(super) fn give_back(index: u32) {
             own.len += 1;
         }
     });
-    if kept.is_err() {
-        SHARED.lock().free.push(index);
-    }
 }
 
 /// A thread that replies to what others receive would collect slots without end.
