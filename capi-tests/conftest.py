@@ -73,8 +73,9 @@ def compiled(build_folder):
     def compile_once(library, *sources, flags=()):
         key = (library.name, sources, flags)
         if key not in done:
-            folder = build_folder / library.name
-            folder.mkdir(exist_ok=True)
+            # Each in a folder of its own: the same source may be compiled with other flags.
+            folder = build_folder / f"{library.name}-{len(done)}"
+            folder.mkdir()
             done[key] = library.compile(folder / Path(sources[0]).stem, sources, *flags)
         return done[key]
 

@@ -4,6 +4,7 @@ import os
 import platform
 import random
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -90,7 +91,16 @@ def test_workers(ours, program, case):
     run(ours, program(ours, "workers"), case)
 
 
-@pytest.mark.parametrize("command", [("threads", 1000), ("garbage", 20, 7, 3000), ("bad_callers",)], ids=lambda c: c[0])
+CHECKED = [
+    ("threads", 1000),
+    ("garbage", 20, 7, 3000),
+    ("bad_callers",),
+    ("workers", "thread_exits"),
+    ("workers", "single_cancelled"),
+]
+
+
+@pytest.mark.parametrize("command", CHECKED, ids=lambda c: "-".join(map(str, c[:2])))
 def test_valgrind(libs, program, valgrind, command):
     name, *arguments = command
     run(libs["so3"], *valgrind, program(libs["so3"], name), *arguments)
@@ -161,13 +171,29 @@ def test_mixed_operations(library, guard, compiled):
     daemon.stop()
 
 
-@pytest.mark.parametrize("options", [(), ("-o", "clone_fd")], ids=["shared", "clone_fd"])
-def test_mount_under_valgrind(libs, guard, compiled, valgrind, options):
+LOOPS = {"threads": (), "single": ("-s",), "clone_fd": ("-o", "clone_fd")}
+
+
+@pytest.mark.parametrize(("loop", "count"), [("threads", 10000), ("single", 10000), ("clone_fd", 500)])
+def test_mount_under_valgrind(libs, guard, compiled, valgrind, loop, count):
     library = libs["so4"]
     memfs = compiled(library, REPO / "examples/memfs.c", REPO / "examples/memfs_store.c", flags=("-g",))
-    daemon = guard.start(library, [*valgrind, memfs, "-f", *options, guard.mountpoint]).wait_mounted()
-    guard.child(mixed_operations, str(guard.mountpoint), 500, timeout=100)
-    assert daemon.stop() == 0, daemon.output()
+    daemon = guard.start(library, [*valgrind, memfs, "-f", *LOOPS[loop], guard.mountpoint]).wait_mounted()
+    guard.child(mixed_operations, str(guard.mountpoint), count, timeout=300)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(60) == 0, daemon.output()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_no_leaks(libs, guard, compiled, loop):
+    """The leak sanitizer counts what the library allocates, too: it takes the place of malloc(3) for both."""
+    library = libs["so4"]
+    flags = ("-g", "-fsanitize=leak")
+    memfs = compiled(library, REPO / "examples/memfs.c", REPO / "examples/memfs_store.c", flags=flags)
+    daemon = guard.daemon(library, [memfs, "-f", *LOOPS[loop], guard.mountpoint])
+    guard.child(mixed_operations, str(guard.mountpoint), 10000, timeout=120)
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait(60) == 0, daemon.output()
 
 
 # ---- sanitizers ----
