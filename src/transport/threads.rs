@@ -218,13 +218,16 @@ extern "C" fn life<C: Crew>(record: *mut c_void) -> *mut c_void {
     unsafe {
         libc::prctl(libc::PR_SET_NAME, NAME.as_ptr());
         let record = &*record.cast::<Record<'_, C>>();
-        if armed.is_err() {
+        match armed {
+            Ok(()) => {
+                (*record.threads).crew.work(&*record.threads, &record.own);
+                // Noted at once, while the thread is whole: locks may need what it has of its own.
+                let _ = END.set(core::ptr::null());
+            }
             // Nobody else would say so.
-            log::error!("no room to note the end of a thread");
-            note::<C>(core::ptr::from_ref(record).cast());
-        } else {
-            (*record.threads).crew.work(&*record.threads, &record.own);
+            Err(errno) => log::error!("the end of a thread cannot be noted: {}", errno.desc()),
         }
+        note::<C>(core::ptr::from_ref(record).cast());
     }
     core::ptr::null_mut()
 }

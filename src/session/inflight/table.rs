@@ -53,10 +53,15 @@ thread_local! {
 
 /// The thread ends: its slots are everybody's.
 fn leave() {
-    OWN.with(|own| {
-        let own = own.replace(Own::new());
-        SHARED.lock().free.extend(own.free.iter().take(own.len));
-    });
+    let own = OWN.with(|own| own.replace(Own::new()));
+    // To sleep for the lock would take what such a thread no longer has.
+    let mut shared = loop {
+        match SHARED.try_lock() {
+            Some(shared) => break shared,
+            None => std::thread::yield_now(),
+        }
+    };
+    shared.free.extend(own.free.iter().take(own.len));
 }
 
 fn slot(index: usize) -> Option<&'static Slot> {
