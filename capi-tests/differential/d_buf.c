@@ -6,17 +6,34 @@
 
 enum { FILE_SIZE = 20000, AREA = 20000 };
 
-enum kind { MEMORY, FILE_HERE, FILE_SEEK, FILE_RETRY, PIPE, SOCKET, CLOSED, KINDS };
+enum kind {
+    MEMORY,
+    FILE_HERE,
+    FILE_SEEK,
+    FILE_RETRY,
+    FILE_HERE_RETRY,
+    PIPE,
+    PIPE_RETRY,
+    SOCKET,
+    SOCKET_RETRY,
+    CLOSED,
+    KINDS
+};
 
-static const char *kind_names[] = { "memory", "file", "file at", "file retry", "pipe", "socket", "closed" };
+static const char *kind_names[] = { "memory", "file", "file at", "file at retry",
+                                    "file retry", "pipe", "pipe retry", "socket", "socket retry",
+                                    "closed" };
 
 static const int kind_flags[] = {
     [MEMORY] = 0,
     [FILE_HERE] = FUSE_BUF_IS_FD,
     [FILE_SEEK] = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK,
     [FILE_RETRY] = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY,
+    [FILE_HERE_RETRY] = FUSE_BUF_IS_FD | FUSE_BUF_FD_RETRY,
     [PIPE] = FUSE_BUF_IS_FD,
+    [PIPE_RETRY] = FUSE_BUF_IS_FD | FUSE_BUF_FD_RETRY,
     [SOCKET] = FUSE_BUF_IS_FD,
+    [SOCKET_RETRY] = FUSE_BUF_IS_FD | FUSE_BUF_FD_RETRY,
     [CLOSED] = FUSE_BUF_IS_FD,
 };
 
@@ -39,14 +56,17 @@ static void open_fds(struct end *end, bool filled)
     case FILE_HERE:
     case FILE_SEEK:
     case FILE_RETRY:
+    case FILE_HERE_RETRY:
         end->fd = mkostemp(path, O_CLOEXEC);
         if (end->fd < 0 || unlink(path) != 0 || write(end->fd, pattern(FILE_SIZE), FILE_SIZE) != FILE_SIZE ||
             lseek(end->fd, 50, SEEK_SET) != 50)
             abort();
         break;
     case PIPE:
+    case PIPE_RETRY:
     case SOCKET:
-        if (end->kind == PIPE ? pipe2(pair, O_CLOEXEC | O_NONBLOCK)
+    case SOCKET_RETRY:
+        if (end->kind == PIPE || end->kind == PIPE_RETRY ? pipe2(pair, O_CLOEXEC | O_NONBLOCK)
                               : socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair))
             abort();
         end->fd = filled ? pair[0] : pair[1];
@@ -133,14 +153,12 @@ static void every_pair(void)
 
 static void every_flag(void)
 {
-    static const int flags[] = { FUSE_BUF_NO_SPLICE, FUSE_BUF_FORCE_SPLICE, FUSE_BUF_SPLICE_MOVE,
-                                 FUSE_BUF_SPLICE_NONBLOCK };
     static const size_t ten[2] = { 4, 6 }, pages[2] = { 4096, 1000 };
     for (enum kind from = 0; from < KINDS; from++) {
         for (enum kind to = 0; to < KINDS; to++) {
-            EACH(flag, flags) {
-                copy(from, ten, to, ten, *flag);
-                copy(from, pages, to, pages, *flag);
+            for (int flags = FUSE_BUF_NO_SPLICE; flags < 2 * FUSE_BUF_SPLICE_NONBLOCK; flags += FUSE_BUF_NO_SPLICE) {
+                copy(from, ten, to, ten, flags);
+                copy(from, pages, to, pages, flags);
             }
         }
     }

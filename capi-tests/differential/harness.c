@@ -72,11 +72,32 @@ static ssize_t on_writev(int fd, struct iovec *iov, int count, void *userdata)
     return refused(fd, userdata) ? -1 : (ssize_t)len;
 }
 
+/* ---- requests that are received ---- */
+
+static bool waiting;
+
 static ssize_t on_read(int fd, void *buf, size_t len, void *userdata)
 {
-    (void)fd, (void)buf, (void)len, (void)userdata;
-    errno = ENODEV;
-    return -1;
+    (void)fd, (void)userdata;
+    if (!waiting || len < message_len) {
+        errno = ENODEV;
+        return -1;
+    }
+    memcpy(buf, message.bytes, message_len);
+    waiting = false;
+    return (ssize_t)message_len;
+}
+
+static ssize_t on_splice_receive(int from, off_t *from_off, int to, off_t *to_off, size_t len, unsigned flags,
+                                 void *userdata)
+{
+    (void)from, (void)from_off, (void)to_off, (void)flags, (void)userdata;
+    if (!waiting || len < message_len) {
+        errno = ENODEV;
+        return -1;
+    }
+    waiting = false;
+    return write(to, message.bytes, message_len);
 }
 
 static ssize_t on_splice_send(int from, off_t *from_off, int to, off_t *to_off, size_t len, unsigned flags,
@@ -106,6 +127,7 @@ void session_start(struct setup setup)
         .writev = on_writev,
         .read = on_read,
         .splice_send = setup.splice ? on_splice_send : NULL,
+        .splice_receive = setup.splice_in ? on_splice_receive : NULL,
     };
     session = setup.make != NULL ? setup.make(&setup) : new_session(&setup);
     session_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -200,6 +222,19 @@ void feed(const struct answer *answer)
     } else {
         feed_pipe();
     }
+    chosen = NULL;
+}
+
+void receive(const struct answer *answer)
+{
+    static struct fuse_buf buf;
+    message.header.len = message.header.len != 0 ? message.header.len : (uint32_t)message_len;
+    chosen = answer;
+    waiting = true;
+    int received = fuse_session_receive_buf(session, &buf);
+    say("received %d", received);
+    if (received > 0)
+        fuse_session_process_buf(session, &buf);
     chosen = NULL;
 }
 

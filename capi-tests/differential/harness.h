@@ -110,6 +110,7 @@ struct setup {
     uint32_t flags, flags2;              /* both 0: everything that 7.38 knows */
     const char *options;                 /* for -o */
     bool splice;                         /* provide splice_send, and accept requests from a pipe */
+    bool splice_in;                      /* provide splice_receive, for `receive` */
     bool no_init;
     struct fuse_session *(*make)(const struct setup *setup); /* NULL: fuse_session_new() */
 };
@@ -135,6 +136,8 @@ struct fuse_in_header *header(void);
 uint64_t last_unique(void);
 /* Feeds the request as it stands, under the case that has begun. */
 void feed(const struct answer *answer);
+/* The same, but received by fuse_session_receive_buf(), into the buffer that lasts for the program. */
+void receive(const struct answer *answer);
 /* begin_case + feed */
 __attribute__((format(printf, 2, 3))) void run(const struct answer *answer, const char *fmt, ...);
 void put_setxattr(uint32_t size, uint32_t flags, uint32_t setxattr_flags);
