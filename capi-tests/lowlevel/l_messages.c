@@ -157,8 +157,9 @@ static void debug(void)
     debug_text[0] = '\0';
     session_start((struct setup){ .options = "debug" });
     EXPECT(strstr(debug_text, fuse_pkgversion()));
-    EXPECT(strstr(debug_text, "INIT: 7.38 flags="));
-    EXPECT(strstr(debug_text, " max_write=1048576 max_pages=256\n"));
+    EXPECT(strstr(debug_text, "INIT: 7.38\n"));
+    EXPECT(strstr(debug_text, "   max_write=0x00100000\n"));
+    EXPECT(strstr(debug_text, "   max_pages=256\n"));
     session_stop();
     fuse_session_set_debug(NULL);
     fuse_set_log_func(NULL);
