@@ -33,7 +33,7 @@ def fio(folder, dice):
     """fio writes blocks with checksums in them and reads them back; it checks each."""
     run(
         "fio", "--name=verify", f"--directory={folder}", "--size=4m", "--rw=randrw", "--ioengine=psync", "--minimal",
-        f"--bs={dice.choice(('4k', '16k', '64k'))}", f"--randseed={dice.randrange(1 << 30)}",
+        f"--bs={dice.choice(('4k', '16k', '64k'))}", f"--direct={dice.randrange(2)}", f"--randseed={dice.randrange(1 << 30)}",
         "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=64", "--unlink=1",
     )
 
