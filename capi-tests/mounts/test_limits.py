@@ -73,6 +73,7 @@ def test_large_writes(told, guard, wanted, largest):
 def test_abort(told, guard, loop, flags, result):
     """With ABORT_ERROR the loops tell an abort from an unmount."""
     daemon = told(*loop, init_flags=flags)
+    skip_without(daemon, flags=flags)
     guard.child(os.stat, guard.mountpoint)
     abort(connection_of(guard).name)
     daemon.wait()
@@ -81,7 +82,7 @@ def test_abort(told, guard, loop, flags, result):
 
 def test_abort_error_leaves_an_unmount_alone(told, guard):
     daemon = told(init_flags=ABORT_ERROR | HAS_RESEND)
-    skip_without(daemon)
+    skip_without(daemon, flags=ABORT_ERROR | HAS_RESEND)
     guard.child(os.stat, guard.mountpoint)
     subprocess.run(["umount", guard.mountpoint], check=True, timeout=10)
     daemon.wait()
@@ -91,8 +92,7 @@ def test_abort_error_leaves_an_unmount_alone(told, guard):
 def test_request_timeout(unanswered):
     """The kernel aborts the connection. It looks every 15 seconds, and allows no request less."""
     daemon, asking = unanswered
-    if not int(lines(daemon, "init offers")[0].split()[2].rstrip(","), 16) & REQUEST_TIMEOUT:
-        pytest.skip("the kernel has no request timeouts")
+    skip_without(daemon, flags=REQUEST_TIMEOUT)
     asking.wait(60)
     assert daemon.wait() == 0
     assert lines(daemon, "loop returned") == ["loop returned 0"]

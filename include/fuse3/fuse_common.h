@@ -425,8 +425,8 @@ struct libfuse_version {
 
 /**
  * The file system clears set-user-id, set-group-id (of group-executable files) and security.capability where the
- * kernel marks a write, truncation or open as made without CAP_FSETID, and always when the owner changes. It saves
- * the kernel a getxattr before each write. Off by default (Linux 5.11).
+ * kernel marks a write, truncation or open as made without CAP_FSETID (FUSE_REQ_KILL_SUIDGID of fuse_req_flags()), and
+ * always when the owner changes. It saves the kernel a getxattr before each write. Off by default (Linux 5.11).
  */
 #define FUSE_CAP_HANDLE_KILLPRIV_V2 (1UL << 21)
 
@@ -455,8 +455,8 @@ struct libfuse_version {
 #define FUSE_CAP_EXPIRE_ONLY (1UL << 26)
 
 /**
- * The kernel sends setxattr with flags of its own, such as whether to clear set-group-id with an ACL. Off by default
- * (3.13, Linux 5.13).
+ * The kernel sends setxattr with flags of its own, of which there is one: whether to clear set-group-id with an ACL
+ * (FUSE_REQ_ACL_KILL_SGID of fuse_req_flags()). Off by default (3.13, Linux 5.13).
  */
 #define FUSE_CAP_SETXATTR_EXT (1UL << 27)
 

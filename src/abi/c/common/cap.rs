@@ -63,8 +63,8 @@ pub const FUSE_CAP_POSIX_ACL: u64 = 1u64 << 19;
 /// or changes owner. Off by default.
 pub const FUSE_CAP_HANDLE_KILLPRIV: u64 = 1u64 << 20;
 /// The file system clears set-user-id, set-group-id (of group-executable files) and security.capability where the
-/// kernel marks a write, truncation or open as made without CAP_FSETID, and always when the owner changes. It saves
-/// the kernel a getxattr before each write. Off by default (Linux 5.11).
+/// kernel marks a write, truncation or open as made without CAP_FSETID (FUSE_REQ_KILL_SUIDGID of fuse_req_flags()), and
+/// always when the owner changes. It saves the kernel a getxattr before each write. Off by default (Linux 5.11).
 pub const FUSE_CAP_HANDLE_KILLPRIV_V2: u64 = 1u64 << 21;
 /// Targets of symbolic links are cached until fuse_lowlevel_notify_inval_inode() with offset and length 0 drops them.
 /// Off by default (3.10, Linux 4.20).
@@ -78,8 +78,8 @@ pub const FUSE_CAP_EXPLICIT_INVAL_DATA: u64 = 1u64 << 25;
 /// The kernel knows fuse_lowlevel_notify_expire_entry(). On where the kernel does; wanting it changes nothing (3.12,
 /// Linux 6.2).
 pub const FUSE_CAP_EXPIRE_ONLY: u64 = 1u64 << 26;
-/// The kernel sends setxattr with flags of its own, such as whether to clear set-group-id with an ACL. Off by default
-/// (3.13, Linux 5.13).
+/// The kernel sends setxattr with flags of its own, of which there is one: whether to clear set-group-id with an ACL
+/// (FUSE_REQ_ACL_KILL_SGID of fuse_req_flags()). Off by default (3.13, Linux 5.13).
 pub const FUSE_CAP_SETXATTR_EXT: u64 = 1u64 << 27;
 /// A file opened with direct_io may be mapped shared. Such a mapping goes through the page cache beside the direct
 /// reads and writes. Off by default (3.16, Linux 6.6).
