@@ -7,6 +7,7 @@ enum { SUBMOUNT = 1, DAX = 2 };
 enum { INIT_EXT = 1 << 30, ABORT = 1 << 21, MAP_ALIGN = 1 << 26, SUBMOUNTS = 1 << 27 };
 #define SUPP_GROUP (1ULL << 34)
 #define HAS_RESEND (1ULL << 39)
+#define OVER_URING (1ULL << 41)
 #define RESEND (1ULL << 63)
 
 static uint32_t flags;
@@ -228,12 +229,14 @@ static void records(void)
     EXPECT_EQ(flags_of_record(req), 0);
 }
 
-static const uint64_t OFFER = ABORT | MAP_ALIGN | INIT_EXT | FUSE_ASYNC_READ | SUPP_GROUP;
+static const uint64_t OFFER = ABORT | MAP_ALIGN | INIT_EXT | FUSE_ASYNC_READ | SUPP_GROUP | OVER_URING;
 
 static void want_flags(struct fuse_conn_info *conn)
 {
     struct fuse_conn_info copy = *conn;
     EXPECT_EQ(fuse_conn_init_flags(conn), OFFER);
+    EXPECT(!(conn->capable_ext & FUSE_CAP_OVER_IO_URING));
+    EXPECT_EQ(fuse_conn_want_init_flags(conn, OVER_URING), -EINVAL);
     EXPECT_EQ(fuse_conn_want_init_flags(conn, 0), 0);
     EXPECT_EQ(fuse_conn_want_init_flags(conn, ABORT), 0);
     EXPECT_EQ(fuse_conn_want_init_flags(conn, SUPP_GROUP), 0);

@@ -68,7 +68,7 @@ def test_large_writes(told, guard, wanted, largest):
 # ---- the end ----
 
 
-@pytest.mark.parametrize("loop", [(), ("--threads",)], ids=["single", "threads"])
+@pytest.mark.parametrize("loop", [(), ("--threads",), ("--own-loop",)], ids=["single", "threads", "own"])
 @pytest.mark.parametrize("flags, result", [(0, 0), (ABORT_ERROR, -errno.ECONNABORTED)])
 def test_abort(told, guard, loop, flags, result):
     """With ABORT_ERROR the loops tell an abort from an unmount."""
@@ -87,6 +87,15 @@ def test_abort_error_leaves_an_unmount_alone(told, guard):
     subprocess.run(["umount", guard.mountpoint], check=True, timeout=10)
     daemon.wait()
     assert lines(daemon, "loop returned") == ["loop returned 0"]
+
+
+def test_resend(told, guard):
+    """A request that the kernel sends again says so, and keeps its number."""
+    daemon = told()
+    skip_without(daemon, flags=HAS_RESEND)
+    assert guard.child(os.path.exists, guard.mountpoint / "again") is False
+    assert lines(daemon, "sent again") == ["sent again, number unchanged"]
+    daemon.stop()
 
 
 def test_request_timeout(unanswered):

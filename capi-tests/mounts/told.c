@@ -9,7 +9,7 @@
 static struct options {
     unsigned long long caps, init_flags; /* to want */
     unsigned timeout, open_flags;
-    int threads, enosys;
+    int threads, own_loop, enosys;
 } options;
 
 static const struct fuse_opt specs[] = {
@@ -18,6 +18,7 @@ static const struct fuse_opt specs[] = {
     { "--timeout=%u", offsetof(struct options, timeout), 0 },
     { "--open-flags=%x", offsetof(struct options, open_flags), 0 },
     { "--threads", offsetof(struct options, threads), 1 },
+    { "--own-loop", offsetof(struct options, own_loop), 1 },
     { "--enosys", offsetof(struct options, enosys), 1 },
     FUSE_OPT_END,
 };
@@ -45,6 +46,19 @@ static const char *group_text(fuse_req_t req)
     return text;
 }
 
+/* Lets the kernel send the request again; true: this is the second time. */
+static bool came_again(fuse_req_t req)
+{
+    static uint64_t number;
+    struct fuse_out_header notification = { .len = sizeof(notification), .error = 7 /* FUSE_NOTIFY_RESEND */ };
+    if (fuse_req_flags(req) & FUSE_REQ_RESEND) {
+        say("sent again, number %s", fuse_req_unique(req) == number ? "unchanged" : "CHANGED");
+        return true;
+    }
+    number = fuse_req_unique(req);
+    return write(fuse_session_fd(session), &notification, sizeof(notification)) != sizeof(notification);
+}
+
 static void set_open_flags(fuse_req_t req)
 {
     if (options.open_flags != 0 && fuse_req_set_open_flags(req, options.open_flags) != 0)
@@ -67,6 +81,12 @@ static const char *group_text(fuse_req_t req)
 {
     (void)req;
     return "";
+}
+
+static bool came_again(fuse_req_t req)
+{
+    (void)req;
+    return true;
 }
 
 static void set_open_flags(fuse_req_t req)
@@ -110,11 +130,11 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
     want_init_flags(conn);
 }
 
-/* "stuck" is never answered; of "first" and "second" each waits for the other. */
+/* "stuck" is never answered, "again" when it comes a second time; of "first" and "second" each waits for the other. */
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     static fuse_req_t first;
-    if (strcmp(name, "stuck") == 0)
+    if (strcmp(name, "stuck") == 0 || (strcmp(name, "again") == 0 && !came_again(req)))
         return;
     if (strcmp(name, ".") == 0) {
         /* An inode that the kernel has forgotten. */
@@ -297,6 +317,15 @@ static struct fuse_lowlevel_ops all_ops(void)
 
 static int loop(void)
 {
+    struct fuse_buf buf = { 0 };
+    int size;
+    if (options.own_loop) {
+        while ((size = fuse_session_receive_buf(session, &buf)) > 0 || size == -EINTR)
+            if (size > 0)
+                fuse_session_process_buf(session, &buf);
+        free(buf.mem);
+        return size;
+    }
     if (!options.threads)
         return fuse_session_loop(session);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
