@@ -143,7 +143,7 @@ impl AtEnd {
     }
 
     /// Calls what [`arm`](Self::arm) is given.
-    pub const fn new() -> Self {
+    pub const fn unarmed() -> Self {
         Self::with_value(call)
     }
 

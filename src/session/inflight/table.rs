@@ -44,7 +44,7 @@ impl Own {
     }
 }
 
-static AT_END: AtEnd = AtEnd::new();
+static AT_END: AtEnd = AtEnd::unarmed();
 
 thread_local! {
     // Nothing to be dropped, so that no memory is needed to have it dropped.
