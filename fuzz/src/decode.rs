@@ -36,7 +36,7 @@ fn check(message: &[u8], agreed: Agreed) {
         },
         Ok(request) => {
             assert!(lies_within(request.extensions, message) && request.extensions.len() % 8 == 0);
-            let _ = request.flags();
+            core::hint::black_box((request.flags(), request.operation.to_string()));
             let (names, data) = borrowed(&request.operation, message);
             for name in &names {
                 assert!(lies_within(name.to_bytes_with_nul(), message));

@@ -1,7 +1,6 @@
 //! The FUSE device: opening it, or taking over one that is open already.
 
-use super::process::environment_is_foreign;
-use crate::transport::fd;
+use crate::transport::{fd, privilege};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl, open};
 use nix::sys::stat::{Mode, SFlag, fstat, major, minor, stat};
@@ -32,10 +31,7 @@ fn path() -> CString {
 }
 
 fn named_device() -> Option<CString> {
-    if environment_is_foreign() {
-        return None;
-    }
-    let named = CString::new(std::env::var_os("FUSE_KERN_DEVICE")?.into_vec()).ok()?;
+    let named = CString::new(privilege::variable("FUSE_KERN_DEVICE")?.into_vec()).ok()?;
     let below_dev = named.to_bytes().starts_with(b"/dev/");
     // One that does not exist is kept: opening it then says so.
     let device = stat(named.as_c_str()).map_or(true, |s| is_kind(s.st_mode, SFlag::S_IFCHR));

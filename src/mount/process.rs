@@ -4,14 +4,9 @@ use nix::errno::Errno;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, getegid, geteuid, getgid, getuid};
+use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::os::unix::ffi::OsStrExt;
-
-/// Whether the environment comes from someone with fewer rights than we have.
-pub fn environment_is_foreign() -> bool {
-    getuid() != geteuid() || getgid() != getegid()
-}
 
 /// Our environment for another program, with a variable of its own. That is not set for ourselves: in a process with
 /// threads it would not be safe.

@@ -10,7 +10,7 @@ use super::inbox::Inbox;
 use crate::abi::opcode::Opcode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
-use crate::transport::{Channel, wake::Thread};
+use crate::transport::{Channel, privilege, wake::Thread};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
@@ -204,7 +204,7 @@ pub(super) fn without_termination_signals<T>(start: impl FnOnce() -> T) -> T {
 
 /// Stack of a worker in bytes, where FUSE_THREAD_STACK says one.
 pub(super) fn stack_size() -> Option<usize> {
-    let asked = std::env::var_os("FUSE_THREAD_STACK")?;
+    let asked = privilege::variable("FUSE_THREAD_STACK")?;
     let size = asked.to_str().and_then(|number| number.parse().ok());
     if size.is_none() {
         log::error!("FUSE_THREAD_STACK is no number of bytes: {}", asked.to_string_lossy());

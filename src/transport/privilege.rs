@@ -1,11 +1,26 @@
-//! Capabilities of the calling thread (capabilities(7)).
+//! Capabilities of the calling thread (capabilities(7)), and whether the process got its rights from its program.
 
 use nix::errno::Errno;
+use nix::unistd::{getegid, geteuid, getgid, getuid};
+use std::ffi::OsString;
 
 /// Keeps set-user-ID and set-group-ID bits when a file is written.
 const CAP_FSETID: u32 = 1 << 4;
 /// Sets of 64 bits.
 const VERSION_3: u32 = 0x2008_0522;
+
+/// Whether the environment comes from someone with fewer rights than we have: the program is set-user-id or
+/// set-group-id, has file capabilities, or a security module says so.
+pub fn environment_is_foreign() -> bool {
+    // SAFETY: it takes a number, and reads what the kernel left on the stack of the program.
+    let secure = unsafe { libc::getauxval(libc::AT_SECURE) } != 0;
+    secure || getuid() != geteuid() || getgid() != getegid()
+}
+
+/// A variable of the environment; none where that is [foreign](environment_is_foreign).
+pub fn variable(name: &str) -> Option<OsString> {
+    if environment_is_foreign() { None } else { std::env::var_os(name) }
+}
 
 #[repr(C)]
 struct Header {

@@ -3,6 +3,7 @@
 use super::{Failure, Guard};
 use crate::mount::process::{self, Ended};
 use crate::transport::fd;
+use crate::transport::privilege::environment_is_foreign;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::spawn::PosixSpawnFileActions;
@@ -138,7 +139,7 @@ pub fn silence(files: &mut PosixSpawnFileActions) -> Result<(), Errno> {
 /// Starts the helper that is installed.
 pub fn start(args: &[&CStr], environment: &[CString], files: &PosixSpawnFileActions) -> Result<Pid, Failure> {
     let started = match process::start(INSTALLED, args, environment, files) {
-        Err(first) if !process::environment_is_foreign() => {
+        Err(first) if !environment_is_foreign() => {
             // EACCES may be about a folder in PATH that has no fusermount3 either.
             let found = process::start_from_path(NAME, args, environment, files);
             found.map_err(|second| if second == Errno::EACCES { first } else { second })
