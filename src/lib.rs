@@ -18,4 +18,5 @@ pub mod mount;
 pub mod opt;
 pub mod passthrough;
 pub mod session;
+pub mod sync;
 pub mod transport;

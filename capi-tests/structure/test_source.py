@@ -14,7 +14,7 @@ LAYERS = [
     {"dispatch", "recovery", "hl"},
     {"session"},
     {"decode", "encode", "transport", "mount", "passthrough"},
-    {"abi", "opt"},
+    {"abi", "opt", "sync"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Imports within a layer, each with its reason.

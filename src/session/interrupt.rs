@@ -1,13 +1,16 @@
 //! Interrupts, which may arrive before the request that they mean.
 
+#[cfg(all(test, loom))]
+mod model;
+
 use super::inflight::{self, Pin, Slot, Token};
 use super::{Channel, Session};
 use crate::abi::c::common::CONN_NO_INTERRUPT;
 use crate::abi::opcode::Opcode;
+use crate::sync::{AtomicUsize, Mutex, fence};
+use core::sync::atomic::Ordering;
 use nix::errno::Errno;
-use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Interrupts that are kept at most. A kernel never has that many under way, another peer may send what it likes.
 const KEPT: usize = 1024;

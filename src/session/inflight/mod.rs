@@ -10,9 +10,18 @@
 //! request pay for a map.
 
 mod extensions;
+#[cfg(all(test, loom))]
+mod model;
 mod slot;
+#[cfg_attr(loom, path = "table_model.rs")]
 mod table;
 
 pub use extensions::{Contexts, Extensions};
 pub use slot::{Arrival, Claim, Hook, Pin, ReplyFlags, Slot, Token};
-pub use table::{duplicate, each, find, take};
+pub use table::{each, find, take};
+
+/// Another request in flight with the head of the one that `token` names: a batch is answered piece by piece.
+pub fn duplicate(token: Token) -> Option<Token> {
+    let original = find(token).filter(|slot| slot.is_live(token))?;
+    Some(take()?.arrive(&original.contents()))
+}

@@ -2,11 +2,10 @@
 
 use super::extensions::Extensions;
 use super::table;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex};
 use core::ffi::c_void;
 use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
-use parking_lot::Mutex;
 
 /// Called when the request is interrupted.
 pub type Hook = Box<dyn Fn() + Send>;
@@ -79,6 +78,7 @@ pub struct Slot {
     index: AtomicU32,
 }
 
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Slot>() == 128, "a request has two cache lines, and no more");
 
 /// Flags of a reply that its arguments have no place for.

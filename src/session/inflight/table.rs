@@ -146,9 +146,3 @@ pub fn each() -> impl Iterator<Item = &'static Slot> {
     let used = SHARED.lock().fresh as usize;
     (0..used).filter_map(slot)
 }
-
-/// Another request in flight with the head of the one that `token` names: a batch is answered piece by piece.
-pub fn duplicate(token: Token) -> Option<Token> {
-    let original = find(token).filter(|slot| slot.is_live(token))?;
-    Some(take()?.arrive(&original.contents()))
-}

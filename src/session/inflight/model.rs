@@ -1,0 +1,124 @@
+//! The life of a request, in every order that threads may take. Run by `scripts/model`.
+
+use super::table::unused;
+use super::{Arrival, Slot, Token, find, take};
+use crate::sync::{AtomicU32, Mutex};
+use core::sync::atomic::Ordering::{Acquire, Relaxed};
+use loom::sync::Arc;
+use loom::thread;
+
+fn arrive(unique: u64) -> Token {
+    take().expect("a slot is free").arrive(&Arrival {
+        unique,
+        nodeid: unique,
+        opcode: unique as u32,
+        flags: 0,
+        ctx: [0; 4],
+        session: core::ptr::null_mut(),
+        channel: core::ptr::null_mut(),
+        userdata: core::ptr::null_mut(),
+    })
+}
+
+fn slot(token: Token) -> &'static Slot {
+    find(token).expect("slots stay")
+}
+
+#[test]
+fn one_of_two_replies() {
+    loom::model(|| {
+        let token = arrive(6);
+        let reply = move || slot(token).claim(token).map(|claim| assert_eq!(claim.slot().unique(), 6)).is_some();
+        let other = thread::spawn(reply);
+        let replies = u32::from(reply()) + u32::from(other.join().unwrap());
+        assert_eq!((replies, unused()), (1, 2));
+        assert!(!slot(token).is_live(token));
+    });
+}
+
+/// A handle that is used too late never means the next request in its slot.
+#[test]
+fn a_stale_handle_never_means_the_next_request() {
+    loom::model(|| {
+        let token = arrive(6);
+        let late = thread::spawn(move || slot(token).claim(token).map(|claim| claim.slot().unique()));
+        let mine = slot(token).claim(token).is_some();
+        let next = arrive(8);
+        let again = slot(token).claim(token).map(|claim| claim.slot().unique());
+        let late = late.join().unwrap();
+        assert!(late.is_none_or(|unique| unique == 6) && again.is_none_or(|unique| unique == 6));
+        assert_eq!(u32::from(mine) + u32::from(late.is_some()) + u32::from(again.is_some()), 1);
+        assert!(slot(next).claim(next).is_some());
+        assert_eq!(unused(), 2);
+    });
+}
+
+/// What is pinned stays: its slot goes to nobody else before the pin is gone.
+#[test]
+fn a_pin_holds_the_request_in_place() {
+    loom::model(|| {
+        let token = arrive(6);
+        let pinned = thread::spawn(move || {
+            let Some(pin) = slot(token).pin(token) else { return };
+            let (before, after) = (pin.slot().unique(), pin.slot().nodeid());
+            assert_eq!((before, after), (6, 6));
+        });
+        let other = thread::spawn(move || drop(slot(token).claim(token)));
+        // Whichever slot is free.
+        let next = arrive(8);
+        assert_eq!(slot(next).unique(), 8);
+        drop(slot(next).claim(next));
+        pinned.join().unwrap();
+        other.join().unwrap();
+        assert_eq!(unused(), 2);
+    });
+}
+
+/// An interrupt function is called once when the interrupt comes before or after it is set, and not after the reply
+/// unless it was under way; it is dropped with its request.
+#[test]
+fn interrupt_functions_are_called_and_dropped() {
+    loom::model(|| {
+        let token = arrive(6);
+        let called = Arc::new(AtomicU32::new(0));
+        let seen = called.clone();
+        let interrupt = thread::spawn(move || slot(token).pin(token).map(|pin| pin.interrupt()).is_some());
+        if let Some(pin) = slot(token).pin(token) {
+            pin.set_hook(Some(Box::new(move || _ = seen.fetch_add(1, Relaxed))));
+        }
+        let interrupted = interrupt.join().unwrap();
+        assert!(interrupted && slot(token).interrupted());
+        assert_eq!(called.load(Acquire), 1);
+        drop(slot(token).claim(token));
+        assert_eq!((Arc::strong_count(&called), unused()), (1, 2));
+    });
+}
+
+/// A function that answers, against a reply of the daemon's own.
+#[test]
+fn an_interrupt_function_may_reply() {
+    loom::model(|| {
+        let token = arrive(6);
+        let replies = Arc::new(Mutex::new(0));
+        let reply = {
+            let replies = replies.clone();
+            move || {
+                if let Some(claim) = slot(token).claim(token) {
+                    *replies.lock() += 1;
+                    drop(claim);
+                }
+            }
+        };
+        if let Some(pin) = slot(token).pin(token) {
+            pin.set_hook(Some(Box::new(reply.clone())));
+        }
+        let interrupt = thread::spawn(move || {
+            if let Some(pin) = slot(token).pin(token) {
+                pin.interrupt();
+            }
+        });
+        reply();
+        interrupt.join().unwrap();
+        assert_eq!((*replies.lock(), unused()), (1, 2));
+    });
+}

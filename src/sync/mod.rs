@@ -1,0 +1,15 @@
+//! Atomics and locks of the protocols between threads. Under `cfg(loom)` they are those of the model checker, which runs
+//! every order that threads, and the memory between them, may take (`scripts/model`).
+#![forbid(unsafe_code)]
+
+#[cfg(loom)]
+mod model;
+
+#[cfg(not(loom))]
+pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+#[cfg(loom)]
+pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, fence};
+#[cfg(loom)]
+pub use model::{AtomicU64, AtomicUsize, Mutex};
+#[cfg(not(loom))]
+pub use parking_lot::Mutex;

@@ -1,0 +1,71 @@
+//! What the model checker's types lack.
+
+use core::sync::atomic::Ordering::{self, SeqCst};
+use loom::sync::{self, atomic};
+
+/// The checker takes a sequentially consistent access for one that acquires and releases, but knows fences. One behind
+/// the write keeps it apart from the sequentially consistent load that follows, which is what such writes are for.
+fn written<T>(order: Ordering, result: T) -> T {
+    if order == SeqCst {
+        atomic::fence(SeqCst);
+    }
+    result
+}
+
+macro_rules! atomic {
+    ($name:ident, $int:ident) => {
+        #[derive(Debug, Default)]
+        #[expect(missing_docs, reason = "as in the standard library")]
+        pub struct $name(atomic::$name);
+
+        #[expect(missing_docs, reason = "as in the standard library")]
+        impl $name {
+            pub fn new(value: $int) -> Self {
+                Self(atomic::$name::new(value))
+            }
+            pub fn load(&self, order: Ordering) -> $int {
+                self.0.load(order)
+            }
+            pub fn store(&self, value: $int, order: Ordering) {
+                written(order, self.0.store(value, order));
+            }
+            pub fn swap(&self, value: $int, order: Ordering) -> $int {
+                written(order, self.0.swap(value, order))
+            }
+            pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
+                self.0.fetch_add(value, order)
+            }
+            pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
+                self.0.fetch_sub(value, order)
+            }
+            pub fn compare_exchange_weak(
+                &self,
+                current: $int,
+                new: $int,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$int, $int> {
+                self.0.compare_exchange_weak(current, new, success, failure)
+            }
+        }
+    };
+}
+
+atomic!(AtomicU64, u64);
+atomic!(AtomicUsize, usize);
+
+/// A lock that nobody's panic poisons: the checker ends at the first.
+#[derive(Debug, Default)]
+pub struct Mutex<T>(sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    /// A lock around a value.
+    pub fn new(value: T) -> Self {
+        Self(sync::Mutex::new(value))
+    }
+
+    /// Waits for the lock.
+    pub fn lock(&self) -> sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
