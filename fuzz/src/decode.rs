@@ -5,7 +5,8 @@ use crate::message::{self, Sender, byte};
 use crate::oracle::{self, Agreed, HEAD, Verdict};
 use arbitrary::Unstructured;
 use core::ffi::CStr;
-use fusewire::decode::{self, Dialect, Fault, Operation};
+use fusewire::decode::{self, Dialect, Fault, Operation, PIPED_HEAD, Payload, Piped};
+use std::os::fd::AsFd;
 
 /// The first byte chooses: the rest as it is, or a request made of it.
 pub fn run(data: &[u8]) {
@@ -45,6 +46,30 @@ fn check(message: &[u8], agreed: Agreed) {
         }
     };
     assert_eq!(found, expected);
+    if message.len() >= PIPED_HEAD && matches!(oracle::word(message, 4), Some(WRITE | NOTIFY_REPLY)) {
+        check_piped(message, dialect, &expected);
+    }
+}
+
+const WRITE: u32 = 16;
+const NOTIFY_REPLY: u32 = 41;
+
+/// The same message with its data in a pipe, which is not read here.
+fn check_piped(message: &[u8], dialect: Dialect, expected: &Verdict<'_>) {
+    let stdin = std::io::stdin();
+    let (head, rest) = message.split_at(PIPED_HEAD);
+    let piped = decode::piped(head, Piped { pipe: stdin.as_fd(), size: rest.len() }, dialect);
+    let size = match piped.map(|request| request.operation) {
+        Ok(Operation::Write { data: Payload::Piped(data), .. })
+        | Ok(Operation::NotifyReply { data: Payload::Piped(data), .. }) => Some(data.size),
+        Ok(operation) => panic!("{operation:?}"),
+        Err(_) => None,
+    };
+    let stated = match expected {
+        Verdict::Request(_, data) => Some(data.len()),
+        _ => None,
+    };
+    assert_eq!(size, stated);
 }
 
 /// The names of an operation, in their order, and its data.
@@ -63,7 +88,12 @@ fn borrowed<'a>(operation: &Operation<'a>, message: &'a [u8]) -> (Vec<&'a CStr>,
         Symlink { name, target } => (vec![name, target], &[]),
         Rename { name, newname, .. } => (vec![name, newname], &[]),
         Setxattr { name, value, .. } => (vec![name], within(value, message)),
-        Write { data, .. } | Ioctl { data, .. } | NotifyReply { data, .. } => (vec![], within(data, message)),
+        Ioctl { data, .. }
+        | Write { data: Payload::Memory(data), .. }
+        | NotifyReply { data: Payload::Memory(data), .. } => (vec![], within(data, message)),
+        Write { data: Payload::Piped(_), .. } | NotifyReply { data: Payload::Piped(_), .. } => {
+            unreachable!("the message is in memory")
+        }
         BatchForget { entries } => (vec![], forgets(entries.iter().count(), message)),
         _ => (vec![], &[]),
     }

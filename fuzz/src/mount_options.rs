@@ -56,9 +56,7 @@ pub fn run(data: &[u8]) {
             accepted.push(item);
         }
     }
-    let mut data = b"fd=3".to_vec();
-    options.kernel_data(&mut data);
-    check_kernel(&data, &accepted);
+    check_kernel(&options.kernel_items(), &accepted);
     for third_party in [false, true] {
         let list = options.for_helper(third_party).expect("no NUL can be inside");
         check_helper(list.as_bytes(), &accepted, third_party);
@@ -78,27 +76,25 @@ fn is_label(item: &[u8]) -> bool {
     [&b"context="[..], b"fscontext=", b"defcontext=", b"rootcontext="].iter().any(|label| item.starts_with(label))
 }
 
-/// mount(2)'s data, taken apart as a security module does: commas count outside of double quotes.
-fn check_kernel(data: &[u8], accepted: &[CString]) {
-    let mut quoted = false;
-    let mut items = data.split(|&byte| {
-        quoted ^= byte == b'"';
-        byte == b',' && !quoted
-    });
-    assert_eq!(items.next(), Some(&b"fd=3"[..]));
-    let rest: Vec<&[u8]> = items.collect();
-    rest.iter().for_each(|item| check_public(item));
-    let labels = accepted.iter().filter(|item| is_label(item.as_bytes())).count();
-    assert_eq!(rest.iter().filter(|item| is_label(item)).count(), labels, "{}", String::from_utf8_lossy(data));
-    for item in rest.iter().filter(|item| !is_label(item)) {
+/// Parameters of the kernel. Those with a comma are quoted where they become one text, so they must have no quotes of
+/// their own but a pair around them.
+fn check_kernel(items: &[Vec<u8>], accepted: &[CString]) {
+    let (labels, others): (Vec<&[u8]>, Vec<&[u8]>) = items.iter().map(Vec::as_slice).partition(|item| is_label(item));
+    let given: Vec<&[u8]> = accepted.iter().map(|item| item.as_bytes()).filter(|item| is_label(item)).collect();
+    assert_eq!(labels, given);
+    for label in labels {
+        let value = label.splitn(2, |&byte| byte == b'=').nth(1).unwrap_or_default();
+        let inner = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value);
+        assert!(!inner.contains(&b'"'), "{}", String::from_utf8_lossy(label));
+    }
+    for item in &others {
         let plain = matches!(*item, b"allow_other" | b"default_permissions");
         let number = [&b"max_read="[..], b"blksize="].iter().find_map(|key| item.strip_prefix(*key));
         let number = number.is_some_and(|value| !value.is_empty() && value.iter().all(u8::is_ascii_digit));
         assert!(plain || number, "{}", String::from_utf8_lossy(item));
     }
     let asked = |name: &[u8]| accepted.iter().any(|item| item.as_bytes() == name);
-    let open = asked(b"allow_other") || asked(b"allow_root");
-    assert_eq!(rest.contains(&&b"allow_other"[..]), open, "{}", String::from_utf8_lossy(data));
+    assert_eq!(others.contains(&&b"allow_other"[..]), asked(b"allow_other") || asked(b"allow_root"));
 }
 
 /// fusermount3's list, taken apart as it does: a backslash counts in names only.
