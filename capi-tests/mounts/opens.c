@@ -4,9 +4,13 @@
  *
  *   attach               fuse_passthrough_attach(); detach: and taken back; fail: and then an error as the reply
  *   first, same, other   an id by fuse_session_passthrough_open(), the same again, another one for the same file
+ *   libfuse              an id by fuse_passthrough_open(), remembered
  *   close                that id closed before the reply
+ *   drop                 before all that, the thread gives CAP_SYS_ADMIN up
  *   direct, keep, noflush, parallel   as the members of struct fuse_file_info
  *   unwanted             with --own-io: the kernel does not want the reply any more
+ *
+ * Mode bits beyond 0777 are not shown to the kernel: what becomes of them is up to the file below.
  *
  * user.result is what the last attach or detach returned, user.reads the number of reads that came here, user.status
  * fuse_session_passthrough_status(), user.id the last id, user.close what closing that id gives.
@@ -17,11 +21,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/capability.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,9 +49,9 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
     if (options.writeback == 1)
         fuse_set_feature_flag(conn, FUSE_CAP_WRITEBACK_CACHE);
     if (options.by_hand)
-        fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH);
+        fuse_set_feature_flag(conn, FUSE_CAP_PASSTHROUGH | FUSE_CAP_HANDLE_KILLPRIV_V2);
     else
-        enabled = fuse_session_enable_passthrough(conn, (uint32_t)options.depth, 0);
+        enabled = fuse_session_enable_passthrough(conn, (uint32_t)options.depth, FUSE_PASSTHROUGH_KILLPRIV);
     if (options.writeback == 2)
         fuse_set_feature_flag(conn, FUSE_CAP_WRITEBACK_CACHE);
 }
@@ -56,6 +62,7 @@ static struct stat attributes(fuse_ino_t ino)
     if (ino == FILE_INO && stat(options.backing, &st) != 0)
         st.st_mode = S_IFREG;
     st.st_ino = ino;
+    st.st_mode &= ~(mode_t)07000;
     return st;
 }
 
@@ -83,6 +90,16 @@ static int says(const char *word)
     return strstr(next, word) != NULL;
 }
 
+static void drop(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+    if (syscall(SYS_capget, &header, sets) != 0)
+        return;
+    sets[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    syscall(SYS_capset, &header, sets);
+}
+
 /* fi as user.next says. */
 static void prepare(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int fd)
 {
@@ -90,6 +107,8 @@ static void prepare(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, i
     fi->keep_cache = says("keep");
     fi->noflush = says("noflush");
     fi->parallel_direct_writes = says("parallel");
+    if (says("drop"))
+        drop();
     if (says("attach")) {
         result = fuse_passthrough_attach(req, ino, fd, fi);
         if (fi->backing_id > 0)
@@ -104,9 +123,11 @@ static void prepare(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, i
     }
     if (says("first"))
         id = fuse_session_passthrough_open(session, fd);
+    if (says("libfuse"))
+        id = fuse_passthrough_open(req, fd);
     if (says("close"))
         result = fuse_session_passthrough_close(session, id);
-    if (says("first") || says("same"))
+    if (says("first") || says("same") || says("libfuse"))
         fi->backing_id = id;
     if (says("other"))
         fi->backing_id = fuse_passthrough_open(req, fd);

@@ -284,7 +284,47 @@ def test_session_forms_and_their_errors(start, guard):
     assert "fuse_session_passthrough_close: backing id 0: " in daemon.output()
 
 
+@pytest.mark.parametrize(
+    ("options", "answer", "kept"), [((), "attach", 0), (("--by-hand",), "first", 0), (("--by-hand",), "libfuse", 0o6000)]
+)
+def test_who_writes_to_a_set_id_file(start, guard, options, answer, kept):
+    """The kernel writes as the thread that registered the file. This daemon has CAP_FSETID, with which the bits stay:
+    libfuse's call is what it is, ours registers without."""
+    start("-o", "allow_other", *options)
+    backing = guard.work / "backing"
+    os.chmod(backing, 0o6777)
+
+    def rows(use):
+        assert use.open(answer, os.O_RDONLY) == 0 and use.reader() == "kernel"
+        os.setxattr(use.mountpoint, "user.next", answer.encode() if answer == "attach" else b"same")
+        os.setresgid(1000, 1000, 1000)
+        os.setresuid(1000, 1000, 1000)
+        fd = os.open(use.mountpoint / "file", os.O_WRONLY)
+        os.write(fd, b"x")
+        os.close(fd)
+
+    use(guard, rows)
+    assert backing.read_bytes()[:1] == b"x"
+    assert backing.stat().st_mode & 0o7777 == kept | 0o777
+
+
 # ---- negotiation ----
+
+
+def test_a_privilege_that_goes_later(start, guard):
+    """The daemon serves by itself from then on, and says so once."""
+    daemon = start()
+
+    def rows(use):
+        assert use.ask("status") == 0
+        for _ in range(3):
+            assert use.open("drop attach") == 0
+            assert (use.ask("result"), use.reader()) == (-errno.EPERM, "daemon")
+            use.close()
+
+    use(guard, rows)
+    assert daemon.stop() == 0
+    assert daemon.output().count("no CAP_SYS_ADMIN") == 1
 
 
 @pytest.mark.parametrize(
