@@ -166,9 +166,9 @@ static void on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 static void on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    opens--;
     if (!options.no_release && !options.by_hand)
         result = fuse_passthrough_detach(req, ino, fi);
+    opens--;
     fuse_reply_err(req, 0);
 }
 

@@ -59,6 +59,14 @@ impl Pending {
         sent
     }
 
+    /// Gives back the open that the request holds. Before a reply that makes no open: whoever hears of that finds it done.
+    #[inline]
+    pub(super) fn give_back_open(&self) {
+        if let Some(ino) = self.slot().take_held() {
+            give_back(self.session(), self.slot().opcode(), ino);
+        }
+    }
+
     /// Whether the request is attached to `ino`, whose open goes over to the file.
     fn take_attached(&self, ino: u64) -> bool {
         let Some(held) = self.slot().take_held() else { return false };
@@ -73,8 +81,6 @@ impl Pending {
 impl Drop for Pending {
     #[inline]
     fn drop(&mut self) {
-        if let Some(ino) = self.slot().take_held() {
-            give_back(self.session(), self.slot().opcode(), ino);
-        }
+        self.give_back_open();
     }
 }

@@ -102,6 +102,7 @@ impl Pending {
     /// that is owed no reply gets none, as the kernel would not know what it is for: ENOENT, after a log line.
     #[inline]
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        self.give_back_open();
         if let Some(opcode) = self.takes_none() {
             return needless(opcode);
         }
