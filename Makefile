@@ -25,9 +25,11 @@ sanitize: setup
 demo:
 	scripts/demo
 
-# Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Instructions need valgrind.
+# Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Instructions need valgrind. Then file
+# I/O through the passthrough example against the file system below.
 bench: build setup
 	benches/run.py
+	benches/passthrough.py
 
 # What plots are drawn with.
 plots: setup

@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""fio on one file, reached three ways: by its own file system, through examples/passthrough.c, and through the same daemon
+without passthrough. Rounds are interleaved; what counts is the ratio to the native way in the same round. fio and the daemon run at real-time priority.
+
+usage: benches/passthrough.py [--rounds N] [--megabytes N] [--docs]   (as root; --docs writes docs/passthrough.svg and the
+table in docs/passthrough.md, and needs matplotlib: make plots)
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OURS = Path(os.environ.get("FUSEWIRE_LIBDIR") or Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release")
+WAYS = ["native", "passthrough", "daemon"]
+RUNTIME = 1000  # milliseconds, of the loads that may go on for as long as one likes
+# Ahead of whatever else runs on the machine, where that is allowed.
+FIRST = ["chrt", "--fifo", "1"]
+if subprocess.run([*FIRST, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+    FIRST = []
+
+
+@dataclass
+class Load:
+    """One row of the table."""
+
+    name: str
+    fio: list
+    goal: float
+    cold: bool = False
+    ratios: dict = field(default_factory=lambda: {"passthrough": [], "daemon": []})
+    native: list = field(default_factory=list)
+
+    @property
+    def counts(self):
+        """Which of fio's figures: bytes a second, or operations where they are small."""
+        return "iops" if "--bs=4k" in self.fio and "rand" in " ".join(self.fio) else "bw_bytes"
+
+    def title(self):
+        return f"{self.name}, {'cold' if self.cold else 'warm'}"
+
+
+def loads():
+    timed = ["--time_based", f"--runtime={RUNTIME:.0f}ms"]
+    some = ["--number_ios=16384"]
+    sequential, random = ["--bs=1M"], ["--bs=4k"]
+    return [
+        Load("sequential read", ["--rw=read", *sequential, *timed], 0.95),
+        Load("random 4k read", ["--rw=randread", *random, *timed], 0.95),
+        # Each loop maps the file anew, so that faults are part of it.
+        Load("mmap read", ["--rw=read", *random, "--ioengine=mmap", "--loops=10"], 0.95),
+        Load("sequential write", ["--rw=write", *sequential, *timed], 0.9),
+        Load("random 4k write", ["--rw=randwrite", *random, *timed], 0.9),
+        Load("sequential read", ["--rw=read", *sequential], 0.95, cold=True),
+        Load("random 4k read", ["--rw=randread", *random, *some], 0.95, cold=True),
+        Load("mmap read", ["--rw=read", *random, "--ioengine=mmap"], 0.95, cold=True),
+        # To the disk, and the time that takes.
+        Load("sequential write", ["--rw=write", *sequential, "--end_fsync=1"], 0.9, cold=True),
+        Load("random 4k write", ["--rw=randwrite", *random, *some, "--end_fsync=1"], 0.9, cold=True),
+    ]
+
+
+def build(folder):
+    env = os.environ | {"PKG_CONFIG_PATH": str(OURS / "pkgconfig")}
+    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "fuse3"], text=True, env=env).split()
+    program = folder / "passthrough"
+    sources = sorted((ROOT / "examples").glob("passthrough*.c"))
+    subprocess.run(["cc", "-O2", "-o", program, *sources, *flags, "-pthread"], check=True, env=env)
+    return program
+
+
+@contextlib.contextmanager
+def mounted(program, source, mountpoint, *options):
+    """The daemon; its mount is taken away afterwards whatever happens."""
+    mountpoint.mkdir()
+    env = os.environ | {"LD_LIBRARY_PATH": str(OURS)}
+    command = [*FIRST, program, "-f", "-o", f"source={source}", *options, mountpoint]
+    daemon = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+    try:
+        end = time.monotonic() + 10
+        while not os.path.ismount(mountpoint):
+            if daemon.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"not mounted: {command}")
+            time.sleep(0.05)
+        yield mountpoint / "file"
+    finally:
+        subprocess.run(["umount", "-l", mountpoint], stderr=subprocess.DEVNULL)
+        try:
+            log = daemon.communicate(timeout=5)[1]
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            log = daemon.communicate()[1]
+    if not options and "passthrough is on" not in log:
+        raise RuntimeError(f"passthrough was not on: {log}")
+
+
+def run_fio(load, path, megabytes):
+    command = [
+        *FIRST, "fio", "--name=bench", f"--filename={path}", f"--size={megabytes}m", "--invalidate=0", "--allow_file_create=0",
+        "--output-format=json", "--randrepeat=0", "--norandommap", "--fallocate=none",
+    ]
+    if not any(option.startswith("--ioengine") for option in load.fio):
+        command.append("--ioengine=psync")
+    done = subprocess.run([*command, *load.fio], check=True, capture_output=True, text=True, timeout=300)
+    job = json.loads(done.stdout)["jobs"][0]
+    side = job["write" if "write" in load.name else "read"]
+    if load.cold and "write" in load.name:
+        # With the time of the fsync, which fio's rates leave out.
+        return side["total_ios"] / (job["job_runtime"] / 1000)
+    return side[load.counts]
+
+
+def settle(path, cold):
+    """What is dirty goes to the disk; then nothing of the file is in memory, or all of it."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+    if cold:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    else:
+        with path.open("rb", buffering=0) as file:
+            while file.read(1 << 20):
+                pass
+
+
+def one_round(all_loads, paths, megabytes, number):
+    for load in all_loads:
+        figures = {}
+        # Each way goes first as often as the others.
+        order = WAYS[number % 3 :] + WAYS[: number % 3]
+        for way in order:
+            settle(paths[way], load.cold)
+            figures[way] = run_fio(load, paths[way], megabytes)
+        load.native.append(figures["native"])
+        for way, ratios in load.ratios.items():
+            ratios.append(figures[way] / figures["native"])
+
+
+def rate(load):
+    figure = statistics.median(load.native)
+    if load.counts == "iops" or (load.cold and "write" in load.name):
+        return f"{figure:,.0f}/s"
+    return f"{figure / 1e6:,.0f} MB/s"
+
+
+def table(all_loads):
+    lines = [
+        "| load | native | passthrough | of rounds | daemon | goal |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for load in all_loads:
+        with_it, without = (statistics.median(load.ratios[way]) for way in ("passthrough", "daemon"))
+        spread = f"{min(load.ratios['passthrough']):.2f} to {max(load.ratios['passthrough']):.2f}"
+        met = "" if with_it >= load.goal else " (missed)"
+        lines.append(
+            f"| {load.title()} | {rate(load)} | **{with_it:.2f}** | {spread} | {without:.2f} | {load.goal:.2f}{met} |"
+        )
+    return "\n".join(lines)
+
+
+def plot(all_loads, path):
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = "passthrough"
+    figure, axes = pyplot.subplots(figsize=(9, 5))
+    height = 0.38
+    for offset, way in ((-height / 2, "passthrough"), (height / 2, "daemon")):
+        medians = [statistics.median(load.ratios[way]) for load in all_loads]
+        low = [m - min(load.ratios[way]) for m, load in zip(medians, all_loads)]
+        high = [max(load.ratios[way]) - m for m, load in zip(medians, all_loads)]
+        places = [i + offset for i in range(len(all_loads))]
+        axes.barh(places, medians, height, xerr=(low, high), error_kw={"elinewidth": 0.8}, label=way)
+    axes.plot([load.goal for load in all_loads], range(len(all_loads)), "k|", markersize=14, label="goal")
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.set_yticks(range(len(all_loads)), [load.title() for load in all_loads])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.6)
+    axes.set_xlabel("part of the native rate: median, smallest and largest of the rounds")
+    axes.legend(loc="lower right")
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def write_docs(all_loads, rounds):
+    plot(all_loads, ROOT / "docs/passthrough.svg")
+    page = ROOT / "docs/passthrough.md"
+    kernel, cpus = os.uname().release.split("-")[0], os.cpu_count()
+    text = f"Linux {kernel}, {cpus} processors, ext4; medians of {rounds} rounds.\n\n{table(all_loads)}"
+    marks = r"(<!-- measured: benches/passthrough.py --docs -->\n).*?(<!-- end -->)"
+    new, places = re.subn(marks, lambda m: f"{m[1]}{text}\n{m[2]}", page.read_text(), flags=re.S)
+    if places != 1:
+        sys.exit(f"{page}: the place of the table is not marked")
+    page.write_text(new)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=int, default=256)
+    parser.add_argument("--docs", action="store_true")
+    options = parser.parse_args()
+    if os.geteuid() != 0 or not shutil.which("fio"):
+        print("\npassthrough: skipped, needs root and fio")
+        return
+    if not (OURS / "libfuse3.so.4").exists():
+        sys.exit(f"{OURS}/libfuse3.so.4 is not there: run `cargo build --release` first")
+    all_loads = loads()
+    with tempfile.TemporaryDirectory(prefix="fusewire-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        folder = Path(folder)
+        program = build(folder)
+        source = folder / "source"
+        source.mkdir()
+        with (source / "file").open("wb") as file:
+            for _ in range(options.megabytes):
+                file.write(os.urandom(1 << 20))
+        with (
+            mounted(program, source, folder / "passthrough-mnt") as passthrough,
+            mounted(program, source, folder / "daemon-mnt", "-o", "no_passthrough") as daemon,
+        ):
+            paths = {"native": source / "file", "passthrough": passthrough, "daemon": daemon}
+            for number in range(options.rounds):
+                one_round(all_loads, paths, options.megabytes, number)
+    load = " ".join(f"{one:.1f}" for one in os.getloadavg())
+    print(f"\nfile I/O against the native file system, medians of {options.rounds} rounds (load average {load})")
+    print(table(all_loads))
+    if options.docs:
+        write_docs(all_loads, options.rounds)
+
+
+if __name__ == "__main__":
+    main()
