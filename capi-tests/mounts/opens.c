@@ -6,6 +6,7 @@
  *   first, same, other   an id by fuse_session_passthrough_open(), the same again, another one for the same file
  *   libfuse              an id by fuse_passthrough_open(), remembered
  *   close                that id closed before the reply
+ *   folder, device, path, none   what is registered is the root, /dev/null, the file as an O_PATH descriptor, -1
  *   drop                 before all that, the thread gives CAP_SYS_ADMIN up
  *   direct, keep, noflush, parallel   as the members of struct fuse_file_info
  *   unwanted             with --own-io: the kernel does not want the reply any more
@@ -123,8 +124,10 @@ static void prepare(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, i
     }
     if (says("first"))
         id = fuse_session_passthrough_open(session, fd);
-    if (says("libfuse"))
+    if (says("libfuse")) {
         id = fuse_passthrough_open(req, fd);
+        result = id > 0 ? 0 : -errno;
+    }
     if (says("close"))
         result = fuse_session_passthrough_close(session, id);
     if (says("first") || says("same") || says("libfuse"))
@@ -133,9 +136,16 @@ static void prepare(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, i
         fi->backing_id = fuse_passthrough_open(req, fd);
 }
 
+static int to_register(void)
+{
+    const char *file = says("folder") ? "/" : says("device") ? "/dev/null" : options.backing;
+    int flags = says("folder") ? O_RDONLY : says("path") ? O_PATH : O_RDWR;
+    return says("none") ? -1 : open(file, flags | O_CLOEXEC);
+}
+
 static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-    int fd = open(options.backing, O_RDWR | O_CLOEXEC);
+    int fd = to_register();
     prepare(req, ino, fi, fd);
     close(fd);
     if (says("fail")) {

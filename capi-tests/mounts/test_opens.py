@@ -284,6 +284,26 @@ def test_session_forms_and_their_errors(start, guard):
     assert "fuse_session_passthrough_close: backing id 0: " in daemon.output()
 
 
+@pytest.mark.parametrize(("options", "call"), [(("--by-hand",), "libfuse"), ((), "attach")])
+def test_what_can_be_registered(start, guard, options, call):
+    """The kernel's errnos as they are, by libfuse's call and by ours; the open goes on."""
+    daemon = start(*options)
+    errors = {"folder": errno.EISDIR, "device": errno.EINVAL, "none": errno.EBADF, "path": 0}
+
+    def rows(use):
+        for what, error in errors.items():
+            for _ in range(2):
+                assert use.open(f"{call} {what}") == 0
+                assert (what, use.ask("result"), use.reader()) == (what, -error, "daemon" if error else "kernel")
+                use.close()
+
+    use(guard, rows)
+    assert daemon.stop() == 0
+    # libfuse's says each failure, ours each kind once.
+    lines = [line for line in daemon.output().splitlines() if "file descriptor" in line]
+    assert len(lines) == (6 if call == "libfuse" else 3)
+
+
 @pytest.mark.parametrize(
     ("options", "answer", "kept"), [((), "attach", 0), (("--by-hand",), "first", 0), (("--by-hand",), "libfuse", 0o6000)]
 )
