@@ -370,6 +370,44 @@ static void interrupts_without_end(void)
     fuse_session_destroy(se);
 }
 
+/* A request in a pipe, of which less is there than its buffer states. */
+static void feed_pipe(struct fuse_session *se, size_t there, size_t stated)
+{
+    struct {
+        struct fuse_in_header head;
+        char name[5];
+    } message = { .head = { .len = 45, .opcode = FUSE_LOOKUP, .unique = 6, .nodeid = 1 }, .name = "name" };
+    struct fuse_buf buf = { .size = stated, .flags = FUSE_BUF_IS_FD };
+    int ends[2];
+    MUST(pipe(ends) == 0 && write(ends[1], &message, there) == (ssize_t)there && close(ends[1]) == 0, "pipe");
+    buf.fd = ends[0];
+    kept = NULL;
+    replies = log_lines = last_error = 0;
+    fuse_session_process_buf(se, &buf);
+    close(ends[0]);
+}
+
+static void short_pipe(void)
+{
+    struct fuse_session *se = memory_session(&keeper);
+    feed_init(se);
+    for (size_t stated = 46; stated < 200; stated += 17) {
+        feed_pipe(se, 39, stated);
+        MUST(replies == 0 && log_lines == 1, "no head: %d replies, %d lines", replies, log_lines);
+        for (size_t there = 40; there < 45; there++) {
+            feed_pipe(se, there, stated);
+            MUST(replies == 1 && last_error == -EIO, "%zu of %zu: %d replies, %d", there, stated, replies, last_error);
+        }
+        feed_pipe(se, 45, stated);
+        MUST(kept != NULL && fuse_reply_err(kept, 0) == 0, "%zu: the request is there", stated);
+    }
+    feed_pipe(se, 45, SIZE_MAX / 2);
+    MUST(replies == 1 && last_error == -ENOMEM && log_lines > 0, "%d replies, error %d", replies, last_error);
+    feed_pipe(se, 20, SIZE_MAX);
+    MUST(replies == 0 && log_lines > 0, "%d replies, %d lines", replies, log_lines);
+    fuse_session_destroy(se);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -393,6 +431,7 @@ static const struct {
     { "loop_without_mount", loop_without_mount },
     { "init_while_starting", init_while_starting },
     { "interrupts_without_end", interrupts_without_end },
+    { "short_pipe", short_pipe },
 };
 
 int main(int argc, char **argv)

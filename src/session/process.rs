@@ -20,17 +20,19 @@ impl Session {
         self.take(channel, decode::request(message, self.dialect()), message.len());
     }
 
-    /// The same for a message of `size` bytes in a pipe; `memory` has room for it. The data of a write, where the daemon
+    /// The same for a message of `size` bytes in a pipe; one that `memory` has no room for is refused. The data of a write, where the daemon
     /// takes it so, and of a retrieve stays in the pipe, and what the daemon does not read of it is left there. Returns
     /// whether that was worth a pipe.
     pub fn process_piped(&self, channel: &Channel, pipe: BorrowedFd<'_>, size: usize, memory: &mut [u8]) -> bool {
         let Some((head, rest)) = memory.get_mut(..size).and_then(|all| all.split_at_mut_checked(size.min(PIPED_HEAD)))
         else {
-            log::error!("a message of {size} bytes is larger than any request");
+            self.refuse_unread(channel, pipe, size);
             return false;
         };
-        if let Err(errno) = read_full(pipe, head).and_then(|n| if n == head.len() { Ok(()) } else { Err(Errno::EIO) }) {
-            log::error!("reading a request of {size} bytes from a pipe: {}", errno.desc());
+        let there = read_some(pipe, head);
+        if there < head.len() {
+            // Whatever the pipe lacks is missing from the message, too.
+            self.process(channel, head.get(..there).unwrap_or_default());
             return false;
         }
         let opcode = decode::header(head).and_then(|header| Opcode::from_wire(header.opcode));
@@ -44,10 +46,23 @@ impl Session {
             return is_cached_write(head);
         }
         // What cannot be read is missing from the message, which is refused then.
-        let more = read_full(pipe, rest).inspect_err(|e| log::error!("reading a request from a pipe: {}", e.desc()));
-        let there = head.len() + more.unwrap_or(0);
+        let there = head.len() + read_some(pipe, rest);
         self.process(channel, memory.get(..there).unwrap_or_default());
         false
+    }
+
+    /// A message that there is no memory for: who waits for a reply is in its head.
+    #[cold]
+    fn refuse_unread(&self, channel: &Channel, pipe: BorrowedFd<'_>, size: usize) {
+        let mut head = [0; size_of::<InHeader>()];
+        let there = read_some(pipe, &mut head);
+        match head.get(..there).and_then(decode::header) {
+            Some(header) => {
+                let needed = Opcode::from_wire(header.opcode).is_none_or(|opcode| opcode.reply() == Reply::Needed);
+                self.refuse(channel, &header, Errno::ENOMEM, needed);
+            }
+            None => log::error!("message of {there} bytes, not {size}, is shorter than a request's head"),
+        }
     }
 
     #[inline]
@@ -176,6 +191,12 @@ impl Session {
             let _ = self.send(channel, unique, -(errno as i32), &[]);
         }
     }
+}
+
+/// As many bytes of a request as the pipe has; that it cannot be read is logged.
+fn read_some(pipe: BorrowedFd<'_>, into: &mut [u8]) -> usize {
+    let read = read_full(pipe, into);
+    read.inspect_err(|errno| log::error!("reading a request from a pipe: {}", errno.desc())).unwrap_or(0)
 }
 
 /// The umask, in the operations that carry one.

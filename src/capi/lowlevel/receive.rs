@@ -84,12 +84,11 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
     if buf.fd < 0 {
         return log::error!("fuse_session_process_buf: {} is no file descriptor", buf.fd);
     }
-    let Ok(mut memory) = Scratch::new(buf.size) else {
-        return log::error!("fuse_session_process_buf: no memory for a request of {} bytes", buf.size);
-    };
+    // Without, the request is refused.
+    let mut memory = Scratch::new(buf.size).ok();
     // SAFETY: the caller vouches for the fd, which stays open during the call.
     let pipe = unsafe { BorrowedFd::borrow_raw(buf.fd) };
-    let worth = se.process_piped(channel, pipe, buf.size, memory.bytes());
+    let worth = se.process_piped(channel, pipe, buf.size, memory.as_mut().map_or(&mut [], Scratch::bytes));
     with_intake(|intake| {
         if intake.reader().is_some_and(|own| own.as_raw_fd() == buf.fd) {
             intake.settle(worth);

@@ -78,7 +78,8 @@ pub fn read_full(pipe: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize, Errno> 
             Ok(0) => break,
             Ok(n) => done += n,
             Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno),
+            Err(errno) if done == 0 => return Err(errno),
+            Err(_) => break,
         }
     }
     Ok(done)
