@@ -126,7 +126,8 @@ mod tests {
         let body: Vec<u8> = (0..200u8).collect();
         for opcode in (0..64).chain([4096, u32::MAX]) {
             let whole = message(opcode, &body, None);
-            for end in 0..whole.len() {
+            // The interpreter is too slow for all of them.
+            for end in (0..whole.len()).step_by(if cfg!(miri) { 17 } else { 1 }) {
                 assert!(request(&whole[..end], Dialect::default()).is_err(), "{opcode} cut at {end}");
                 let mut cut = whole[..end].to_vec();
                 if let Some(len) = cut.get_mut(..4) {

@@ -2,12 +2,12 @@
 //! interrupt function, as the message's action says.
 
 use super::c::*;
-use super::guarded::{CURRENT, Current};
+use super::guarded::{CURRENT, Current, ROOM};
 use super::sink::{Held, Shared};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::hint::black_box;
 use core::ptr;
-use fusewire::abi::c::common::{fuse_bufvec, fuse_conn_info, fuse_file_info, fuse_pollhandle};
+use fusewire::abi::c::common::{FUSE_BUF_IS_FD, fuse_bufvec, fuse_conn_info, fuse_file_info, fuse_pollhandle};
 use fusewire::abi::c::lowlevel::{fuse_entry_param, fuse_forget_data, fuse_ino_t, fuse_lowlevel_ops, fuse_req_t};
 use libc::{dev_t, flock, mode_t, off_t, stat};
 use std::sync::atomic::Ordering;
@@ -24,8 +24,11 @@ unsafe fn look_at(data: *const c_void, len: usize) {
     // SAFETY: the message stays while the callback runs.
     let message = unsafe { &*current().bytes }.as_ptr_range();
     let start: *const u8 = data.cast();
-    assert!(message.contains(&start) && len <= message.end.addr() - start.addr(), "{len} bytes outside the message");
-    // SAFETY: just checked.
+    assert!(
+        current().piped || message.contains(&start) && len <= message.end.addr() - start.addr(),
+        "{len} bytes outside the message"
+    );
+    // SAFETY: just checked, or by a checker of addresses.
     black_box(unsafe { core::slice::from_raw_parts(start, len) }.iter().fold(0u8, |sum, byte| sum ^ byte));
 }
 
@@ -40,6 +43,10 @@ unsafe fn look_at_name(name: *const c_char) {
 unsafe fn look_at_text<'a>(name: *const c_char) -> &'a [u8] {
     // SAFETY: the message stays while the callback runs.
     let message = unsafe { &*current().bytes }.as_ptr_range();
+    if current().piped {
+        // SAFETY: as the library promises.
+        return unsafe { CStr::from_ptr(name) }.to_bytes();
+    }
     let start: *const u8 = name.cast();
     assert!(message.contains(&start), "a name outside the message");
     // SAFETY: from a byte of the message to its end.
@@ -51,9 +58,15 @@ unsafe fn look_at_text<'a>(name: *const c_char) -> &'a [u8] {
 unsafe fn look_at_vector(bufv: *const fuse_bufvec) {
     // SAFETY: as the library promises.
     let (vector, only) = unsafe { (&*bufv, &(&(*bufv).buf)[0]) };
-    assert_eq!((vector.count, vector.idx, vector.off, only.flags), (1, 0, 0, 0));
-    // SAFETY: the message's data.
-    unsafe { look_at(only.mem, only.size) };
+    assert_eq!((vector.count, vector.idx, vector.off), (1, 0, 0));
+    if only.flags == 0 {
+        // SAFETY: the message's data.
+        return unsafe { look_at(only.mem, only.size) };
+    }
+    assert!(current().piped && only.flags == FUSE_BUF_IS_FD);
+    let mut data = vec![0; only.size.min(ROOM)];
+    // SAFETY: the descriptor is open, and the memory ours. There may be less than is stated, but the writer is gone.
+    unsafe { libc::read(only.fd, data.as_mut_ptr().cast(), data.len()) };
 }
 
 /// Answers with one of the replies that there are.

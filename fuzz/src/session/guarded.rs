@@ -45,6 +45,8 @@ impl Drop for Guarded {
 #[derive(Clone, Copy)]
 pub struct Current {
     pub bytes: *const [u8],
+    /// It went through a pipe: what the library read of it lies in memory of its own.
+    pub piped: bool,
     pub unique: u64,
     /// What the callback is to do.
     pub action: u8,

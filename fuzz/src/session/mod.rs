@@ -12,11 +12,13 @@ use crate::oracle::{HEAD, shape, word};
 use arbitrary::Unstructured;
 use c::*;
 use core::ffi::{c_char, c_int, c_void};
-use fusewire::abi::c::common::{fuse_buf, fuse_session, libfuse_version};
+use fusewire::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_session, libfuse_version};
 use fusewire::abi::c::opt::fuse_args;
 use guarded::{CURRENT, Current, Guarded};
 use sink::{IO, Shared};
 use std::collections::HashMap;
+use std::io::{PipeReader, Write};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Most messages of one input.
@@ -38,9 +40,10 @@ pub fn run(data: &[u8]) {
     let messages = messages(&mut u, how & 1 == 0);
     let shared = Shared::default();
     let session = Session::new(how, &shared);
-    match threads % 16 {
-        2.. => feed_all(&session, &messages),
-        more => session.feed_from_threads(usize::from(more) + 2, &messages, &shared),
+    // Threads are slow to start, so few inputs ask for them.
+    match threads {
+        0xf8.. => session.feed_from_threads(usize::from(threads & 1) + 2, &messages, &shared),
+        _ => feed_all(&session, &messages),
     }
     if how & 2 == 0 {
         while daemon::answer_oldest(&shared, how >> 3) {}
@@ -99,10 +102,17 @@ impl Session {
     /// Gives one message to the library, at the end of readable memory.
     fn feed(&self, room: &mut Guarded, message: &Message) {
         let bytes = room.place(&message.bytes);
-        CURRENT.set(Some(Current { bytes, unique: message.unique, action: message.action }));
+        let piped = message.action & 0xe3 == 0xe3;
+        CURRENT.set(Some(Current { bytes, piped, unique: message.unique, action: message.action }));
         let mut buf = fusewire::session::memory_buffer(bytes).buf;
         let [buf]: &mut [fuse_buf; 1] = &mut buf;
-        // SAFETY: the session exists, the buffer holds what it states.
+        let pipe = piped.then(|| in_a_pipe(bytes));
+        if let Some(pipe) = &pipe {
+            // Sometimes more is stated than there is.
+            buf.size = bytes.len() + usize::from(message.action & 4 != 0) * 77;
+            (buf.flags, buf.fd) = (FUSE_BUF_IS_FD, pipe.as_raw_fd());
+        }
+        // SAFETY: the session exists, the buffer holds what it states, or ends where it does not.
         unsafe {
             fuse_session_process_buf(self.0, buf);
             if message.action == 0xff {
@@ -136,6 +146,13 @@ impl Session {
             replier.join().expect("the replier does not panic");
         });
     }
+}
+
+/// A pipe that holds a message, and to which nothing more will come.
+fn in_a_pipe(message: &[u8]) -> PipeReader {
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    writer.write_all(message).expect("a pipe has room for a message");
+    reader
 }
 
 fn feed_all(session: &Session, messages: &[Message]) {
