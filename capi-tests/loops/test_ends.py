@@ -119,6 +119,12 @@ def test_two_at_once(ours, guard, compiled, order):
     assert mounts(guard.work) == []
 
 
+def test_custom_clone_fd(libs, guard, compiled):
+    """clone_fd over the daemon's own I/O, which came with 3.17."""
+    done = guard.run(libs["so4"], [compiled(libs["so4"], HERE / "custom_clone.c", flags=FLAGS)], timeout=30)
+    assert done.returncode == 0, done.stderr
+
+
 def test_plugin(libs, ours, guard, build_folder):
     """Loaded, used and unloaded 20 times: nothing is left, and nothing that signals could meet is gone."""
     program = build_folder / "plugin"

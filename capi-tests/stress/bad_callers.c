@@ -87,6 +87,41 @@ static void reply_where_none_is_due(void)
     fuse_session_destroy(se);
 }
 
+static uint64_t retrieved_number;
+
+static void on_retrieve_sent(const struct fuse_out_header *out, const void *payload, size_t len)
+{
+    MUST(out->error == FUSE_NOTIFY_RETRIEVE && len >= sizeof(retrieved_number), "error %d was sent", out->error);
+    memcpy(&retrieved_number, payload, sizeof(retrieved_number));
+}
+
+static void on_retrieved(fuse_req_t req, void *cookie, fuse_ino_t ino, off_t offset, struct fuse_bufvec *bufv)
+{
+    (void)ino, (void)offset, (void)bufv;
+    MUST(fuse_reply_err(req, EIO) == -ENOENT, "a reply");
+    *(int *)cookie += 1;
+}
+
+/* The number of what was retrieved may be that of a request, which would get the reply. */
+static void reply_to_retrieved_data(void)
+{
+    static const struct fuse_lowlevel_ops ops = { .retrieve_reply = on_retrieved };
+    struct fuse_session *se = memory_session(&ops);
+    int arrived = 0;
+    feed_init(se);
+    on_message = on_retrieve_sent;
+    log_lines = 0;
+    MUST(fuse_lowlevel_notify_retrieve(se, 2, 4, 0, &arrived) == 0 && retrieved_number != 0, "not sent");
+    struct {
+        struct fuse_notify_retrieve_in in;
+        char data[4];
+    } data = { .in = { .size = 4 }, .data = "data" };
+    feed_request(se, FUSE_NOTIFY_REPLY, retrieved_number, &data, sizeof(data));
+    MUST(arrived == 1 && log_lines == 1, "%d arrived, %d lines", arrived, log_lines);
+    fuse_session_destroy(se);
+    on_message = on_sent;
+}
+
 static struct fuse_pollhandle *handle;
 
 static void on_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
@@ -415,6 +450,7 @@ static const struct {
     { "reply_twice", reply_twice },
     { "reply_after_destroy", reply_after_destroy },
     { "reply_where_none_is_due", reply_where_none_is_due },
+    { "reply_to_retrieved_data", reply_to_retrieved_data },
     { "poll_handle_after_destroy", poll_handle_after_destroy },
     { "reply_to_nothing", reply_to_nothing },
     { "reply_null", reply_null },
