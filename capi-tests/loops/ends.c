@@ -75,8 +75,9 @@ static int own_loop(void)
 		if (result != -EAGAIN && result != -EINTR)
 			break;
 		empty += result == -EAGAIN;
+		/* A signal that comes between the two interrupts nothing: it is seen a moment later. */
 		if (!fuse_session_exited(se))
-			epoll_wait(epoll, &event, 1, -1);
+			epoll_wait(epoll, &event, 1, 100);
 	}
 	free(buf.mem);
 	printf("nothing to receive: %s\n", empty > 0 ? "yes" : "never");
