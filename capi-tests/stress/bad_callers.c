@@ -80,7 +80,7 @@ static void reply_where_none_is_due(void)
     static const struct fuse_lowlevel_ops ops = { .forget = on_forget };
     struct fuse_session *se = memory_session(&ops);
     feed_init(se);
-    replies = log_lines = 0;
+    log_lines = replies = 0;
     const struct fuse_forget_in forget = { .nlookup = 1 };
     feed_request(se, FUSE_FORGET, 12, &forget, sizeof(forget));
     MUST(replies == 0 && log_lines == 2, "%d replies, %d lines", replies, log_lines);
@@ -138,7 +138,7 @@ static void poll_handle_after_destroy(void)
     feed_init(se);
     const struct fuse_poll_in in = { .kh = 5, .flags = FUSE_POLL_SCHEDULE_NOTIFY };
     feed_request(se, FUSE_POLL, 12, &in, sizeof(in));
-    replies = log_lines = 0;
+    log_lines = replies = 0;
     MUST(handle != NULL && fuse_lowlevel_notify_poll(handle) == 0 && replies == 1, "before");
     fuse_session_destroy(se);
     MUST(fuse_lowlevel_notify_poll(handle) == -ENODEV && replies == 1 && log_lines == 1, "%d lines", log_lines);
@@ -417,7 +417,7 @@ static void feed_pipe(struct fuse_session *se, size_t there, size_t stated)
     MUST(pipe(ends) == 0 && write(ends[1], &message, there) == (ssize_t)there && close(ends[1]) == 0, "pipe");
     buf.fd = ends[0];
     kept = NULL;
-    replies = log_lines = last_error = 0;
+    log_lines = replies = last_error = 0;
     fuse_session_process_buf(se, &buf);
     close(ends[0]);
 }
