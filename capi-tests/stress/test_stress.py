@@ -72,6 +72,12 @@ def test_garbage(ours, program):
     run(ours, program(ours, "garbage"), 2)
 
 
+@pytest.mark.parametrize("way", ["memory", "pipe"])
+@pytest.mark.parametrize("case", cases_of("shapes"))
+def test_shapes(ours, program, case, way):
+    run(ours, program(ours, "shapes"), case, way)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_bad_callers(ours, program, case):
     run(ours, program(ours, "bad_callers"), case)
@@ -95,6 +101,7 @@ CHECKED = [
     ("threads", 1000),
     ("garbage", 20, 7, 3000),
     ("bad_callers",),
+    ("shapes",),
     ("workers", "thread_exits"),
     ("workers", "single_cancelled"),
 ]
@@ -214,7 +221,7 @@ def sanitized(kind):
     return Library(f"so4-{kind}", "libfuse3.so.4", libdir, str(libdir / "pkgconfig")), archive
 
 
-@pytest.mark.parametrize("command", [("threads", 20000), ("garbage", 3), ("bad_callers",)], ids=lambda c: c[0])
+@pytest.mark.parametrize("command", [("threads", 20000), ("garbage", 3), ("bad_callers",), ("shapes",)], ids=lambda c: c[0])
 @pytest.mark.parametrize("kind", ["thread", "address"])
 def test_sanitizer(build_folder, kind, command):
     """Compiled by clang and linked to the runtime of the Rust toolchain, so that both halves report to one."""
