@@ -6,13 +6,10 @@
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 319
 
-#include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "small_fs.h"
 
 enum { FILE_INO = 2 };
 
@@ -21,7 +18,8 @@ static struct options {
     int no_passthrough;
 } options;
 static struct fuse_session *session;
-static int lookups, forgets, reads, result, opens, backing_id;
+static int64_t lookups, forgets, reads, result, opens;
+static int backing_id;
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -54,7 +52,7 @@ static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 static void on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
     (void)ino;
-    forgets += (int)count;
+    forgets += (int64_t)count;
     fuse_reply_none(req);
 }
 
@@ -110,24 +108,12 @@ static void on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const 
 
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        const int *value;
-    } all[] = { { "user.lookups", &lookups }, { "user.forgets", &forgets }, { "user.reads", &reads },
-                { "user.result", &result },  { "user.opens", &opens } };
-    char text[16];
+    static const struct number numbers[] = {
+        { "user.lookups", &lookups }, { "user.forgets", &forgets }, { "user.reads", &reads },
+        { "user.result", &result },   { "user.opens", &opens },     { NULL, NULL },
+    };
     (void)ino;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (strcmp(name, all[i].name) != 0)
-            continue;
-        int len = snprintf(text, sizeof(text), "%d", *all[i].value);
-        if (size == 0)
-            fuse_reply_xattr(req, (size_t)len);
-        else
-            fuse_reply_buf(req, text, (size_t)len);
-        return;
-    }
-    fuse_reply_err(req, ENODATA);
+    reply_number(req, numbers, name, size);
 }
 
 int main(int argc, char *argv[])
@@ -142,21 +128,10 @@ int main(int argc, char *argv[])
         .release = on_release, .read = on_read, .setxattr = on_setxattr, .getxattr = on_getxattr,
     };
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-    struct fuse_cmdline_opts command;
-    int status = -1;
 
-    if (fuse_opt_parse(&args, &options, specs, NULL) != 0 || fuse_parse_cmdline(&args, &command) != 0)
+    if (fuse_opt_parse(&args, &options, specs, NULL) != 0)
         return 1;
-    session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-    if (session != NULL && fuse_set_signal_handlers(session) == 0 &&
-        fuse_session_mount(session, command.mountpoint) == 0) {
-        status = fuse_session_loop(session);
-        fuse_session_unmount(session);
-        fuse_remove_signal_handlers(session);
-    }
-    fuse_session_destroy(session);
-    free(command.mountpoint);
+    int status = serve(&args, &ops, 0, &session);
     free(options.backing);
-    fuse_opt_free_args(&args);
-    return status < 0;
+    return status;
 }

@@ -8,16 +8,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
+
+#include "small_fs.h"
 
 enum { SPARSE = 2, UNNAMED };
 static const off_t SIZE = (off_t)1 << 40;
-static uint64_t copied, statx_flags, statx_mask, tmpfiles, links;
+static int64_t copied, statx_flags, statx_mask, tmpfiles, links;
 
 static struct stat attributes(fuse_ino_t ino)
 {
@@ -74,7 +71,7 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static void on_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
                                fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
 {
-    copied = len;
+    copied = (int64_t)len;
     if (ino_in != SPARSE || ino_out != SPARSE || fi_in->fh != 2000 || fi_out->fh != 2000 || flags != 0 ||
         off_in + (off_t)len != off_out)
         fuse_reply_err(req, EBADMSG);
@@ -105,24 +102,12 @@ static void on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        const uint64_t *value;
-    } all[] = { { "user.copied", &copied },     { "user.flags", &statx_flags }, { "user.mask", &statx_mask },
-                { "user.tmpfiles", &tmpfiles }, { "user.links", &links } };
-    char text[24];
+    static const struct number numbers[] = {
+        { "user.copied", &copied },     { "user.flags", &statx_flags }, { "user.mask", &statx_mask },
+        { "user.tmpfiles", &tmpfiles }, { "user.links", &links },       { NULL, NULL },
+    };
     (void)ino;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (strcmp(name, all[i].name) != 0)
-            continue;
-        int len = snprintf(text, sizeof(text), "%" PRIu64, *all[i].value);
-        if (size == 0)
-            fuse_reply_xattr(req, (size_t)len);
-        else
-            fuse_reply_buf(req, text, (size_t)len);
-        return;
-    }
-    fuse_reply_err(req, ENODATA);
+    reply_number(req, numbers, name, size);
 }
 
 int main(int argc, char *argv[])
@@ -132,21 +117,7 @@ int main(int argc, char *argv[])
         .copy_file_range = on_copy_file_range, .tmpfile = on_tmpfile, .statx = on_statx,
     };
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-    struct fuse_cmdline_opts command;
-    int status = -1;
+    struct fuse_session *session;
 
-    if (fuse_parse_cmdline(&args, &command) != 0)
-        return 1;
-    struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-    if (session != NULL && fuse_set_signal_handlers(session) == 0 &&
-        fuse_session_mount(session, command.mountpoint) == 0) {
-        status = fuse_session_loop(session);
-        fuse_session_unmount(session);
-        fuse_remove_signal_handlers(session);
-    }
-    if (session != NULL)
-        fuse_session_destroy(session);
-    free(command.mountpoint);
-    fuse_opt_free_args(&args);
-    return status < 0;
+    return serve(&args, &ops, 0, &session);
 }

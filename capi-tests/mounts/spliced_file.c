@@ -5,14 +5,11 @@
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
 
-#include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
+
+#include "small_fs.h"
 
 enum { FILE_INO = 2, MAX_WRITE = 256 << 10 };
 
@@ -102,22 +99,12 @@ int main(int argc, char *argv[])
         .write_buf = on_write_buf,
     };
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-    struct fuse_cmdline_opts command;
-    int status = 1;
+    struct fuse_session *session;
 
-    if (fuse_opt_parse(&args, &options, specs, NULL) != 0 || fuse_parse_cmdline(&args, &command) != 0 ||
+    if (fuse_opt_parse(&args, &options, specs, NULL) != 0 ||
         (backing = open(options.backing, O_RDWR | O_CLOEXEC)) < 0)
         return 1;
-    struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-    if (session != NULL && fuse_set_signal_handlers(session) == 0 &&
-        fuse_session_mount(session, command.mountpoint) == 0) {
-        status = command.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, NULL);
-        fuse_session_unmount(session);
-        fuse_remove_signal_handlers(session);
-    }
-    fuse_session_destroy(session);
-    free(command.mountpoint);
+    int status = serve(&args, &ops, 1, &session);
     free(options.backing);
-    fuse_opt_free_args(&args);
-    return status < 0;
+    return status;
 }

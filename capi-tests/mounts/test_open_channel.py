@@ -48,6 +48,9 @@ def test_allow_root_is_not_all(library, guard, helper, example):
 def test_auto_unmount(library, guard, helper, example):
     """The mount goes with the daemon, which this process became."""
     daemon = start(guard, library, helper, example, "auto_unmount")
+    # What the helper waits for the end of came along: else it would unmount at once, and the rest show nothing.
+    open_files = [os.readlink(fd) for fd in Path(f"/proc/{daemon.pid}/fd").iterdir()]
+    assert any(file.startswith("socket:") for file in open_files), open_files
     daemon.signal(signal.SIGKILL)
     daemon.wait()
     wait_until(lambda: not mounts(guard.mountpoint), "unmount")

@@ -11,16 +11,13 @@
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 319
 
-#include <errno.h>
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <poll.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
+
+#include "small_fs.h"
 
 enum { LOCKED = 2, SLOW, READY, FILES };
 static const char *const names[FILES] = { [LOCKED] = "locked", [SLOW] = "slow", [READY] = "ready" };
@@ -43,7 +40,8 @@ static struct options {
 } options;
 static struct fuse_pollhandle *handle;
 static fuse_req_t reader;
-static int waiting, interrupts, late, is_ready;
+static int64_t waiting, interrupts, late;
+static int is_ready;
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
@@ -258,23 +256,11 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-    static const struct {
-        const char *name;
-        const int *value;
-    } all[] = { { "user.waiting", &waiting }, { "user.interrupts", &interrupts }, { "user.late", &late } };
-    char text[16];
+    static const struct number numbers[] = {
+        { "user.waiting", &waiting }, { "user.interrupts", &interrupts }, { "user.late", &late }, { NULL, NULL }
+    };
     (void)ino;
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        if (strcmp(name, all[i].name) != 0)
-            continue;
-        int len = snprintf(text, sizeof(text), "%d", *all[i].value);
-        if (size == 0)
-            fuse_reply_xattr(req, (size_t)len);
-        else
-            fuse_reply_buf(req, text, (size_t)len);
-        return;
-    }
-    fuse_reply_err(req, ENODATA);
+    reply_number(req, numbers, name, size);
 }
 
 int main(int argc, char *argv[])
@@ -290,24 +276,13 @@ int main(int argc, char *argv[])
         .setlk = on_setlk, .flock = on_flock, .poll = on_poll,
     };
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
-    struct fuse_cmdline_opts command;
-    int status = -1;
+    struct fuse_session *session;
 
-    if (fuse_opt_parse(&args, &options, specs, NULL) != 0 || fuse_parse_cmdline(&args, &command) != 0)
+    if (fuse_opt_parse(&args, &options, specs, NULL) != 0)
         return 1;
-    struct fuse_session *session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-    if (session != NULL && fuse_set_signal_handlers(session) == 0 &&
-        fuse_session_mount(session, command.mountpoint) == 0) {
-        /* One thread: nothing here waits in a callback. */
-        status = fuse_session_loop(session);
-        fuse_session_unmount(session);
-        fuse_remove_signal_handlers(session);
-    }
+    /* One thread: nothing here waits in a callback. */
+    int status = serve(&args, &ops, 0, &session);
     if (handle != NULL)
         fuse_pollhandle_destroy(handle);
-    if (session != NULL)
-        fuse_session_destroy(session);
-    free(command.mountpoint);
-    fuse_opt_free_args(&args);
-    return status < 0;
+    return status;
 }

@@ -47,7 +47,7 @@ fn check(message: &[u8], agreed: Agreed) {
     };
     assert_eq!(found, expected);
     if message.len() >= PIPED_HEAD && matches!(oracle::word(message, 4), Some(WRITE | NOTIFY_REPLY)) {
-        check_piped(message, dialect, &expected);
+        check_piped(message, &expected);
     }
 }
 
@@ -55,10 +55,10 @@ const WRITE: u32 = 16;
 const NOTIFY_REPLY: u32 = 41;
 
 /// The same message with its data in a pipe, which is not read here.
-fn check_piped(message: &[u8], dialect: Dialect, expected: &Verdict<'_>) {
+fn check_piped(message: &[u8], expected: &Verdict<'_>) {
     let stdin = std::io::stdin();
     let (head, rest) = message.split_at(PIPED_HEAD);
-    let piped = decode::piped(head, Piped { pipe: stdin.as_fd(), size: rest.len() }, dialect);
+    let piped = decode::piped(head, Piped { pipe: stdin.as_fd(), size: rest.len() });
     let size = match piped.map(|request| request.operation) {
         Ok(Operation::Write { data: Payload::Piped(data), .. })
         | Ok(Operation::NotifyReply { data: Payload::Piped(data), .. }) => Some(data.size),

@@ -32,6 +32,12 @@ macro_rules! opcodes {
                 match self { $(Opcode::$name => $text),* }
             }
 
+            /// The same by its number: an unknown request waits, too.
+            #[inline]
+            pub fn reply_to(value: u32) -> Reply {
+                match value { $($value => Reply::$reply,)* _ => Reply::Needed }
+            }
+
             /// Whether the kernel waits for a reply.
             #[inline]
             pub fn reply(self) -> Reply {

@@ -1,6 +1,5 @@
 //! The only way to read a request's arguments.
 
-use super::payload::{Payload, Piped};
 use core::ffi::CStr;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
@@ -12,21 +11,13 @@ pub struct Malformed;
 #[derive(Clone, Copy, Debug)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
-    /// What of the arguments lies behind those bytes, in a pipe.
-    piped: Option<Piped<'a>>,
 }
 
 impl<'a> Cursor<'a> {
     /// Starts at the first byte after the request's head.
     #[inline]
     pub fn new(arguments: &'a [u8]) -> Self {
-        Self { rest: arguments, piped: None }
-    }
-
-    /// The same, where the arguments' end is still in a pipe.
-    #[inline]
-    pub fn with_piped(arguments: &'a [u8], piped: Option<Piped<'a>>) -> Self {
-        Self { rest: arguments, piped }
+        Self { rest: arguments }
     }
 
     /// The next fixed-size struct. It is copied out, so the message may lie at any address.
@@ -40,10 +31,9 @@ impl<'a> Cursor<'a> {
     /// The next NUL-terminated name, the NUL included in what is borrowed.
     #[inline]
     pub fn name(&mut self) -> Result<&'a CStr, Malformed> {
-        let end = memchr::memchr(0, self.rest).ok_or(Malformed)?;
-        let (name, rest) = self.rest.split_at_checked(end + 1).ok_or(Malformed)?;
-        self.rest = rest;
-        CStr::from_bytes_with_nul(name).map_err(|_| Malformed)
+        let name = CStr::from_bytes_until_nul(self.rest).map_err(|_| Malformed)?;
+        self.rest = self.rest.get(name.count_bytes() + 1..).unwrap_or_default();
+        Ok(name)
     }
 
     /// The next name, which is that of one entry in a directory. A daemon may append it to a path: one that leads
@@ -54,7 +44,7 @@ impl<'a> Cursor<'a> {
         match name.to_bytes() {
             b"" => Err(Malformed),
             b"." | b".." if !dots => Err(Malformed),
-            bytes if memchr::memchr(b'/', bytes).is_some() => Err(Malformed),
+            bytes if bytes.contains(&b'/') => Err(Malformed),
             _ => Ok(name),
         }
     }
@@ -66,22 +56,11 @@ impl<'a> Cursor<'a> {
         self.rest = rest;
         Ok(bytes)
     }
-
-    /// The next `len` bytes, which may be in the pipe: all of them or none.
-    #[inline]
-    pub fn payload(&mut self, len: usize) -> Result<Payload<'a>, Malformed> {
-        let Some(piped) = self.piped else { return self.bytes(len).map(Payload::Memory) };
-        if !self.rest.is_empty() || len > piped.size {
-            return Err(Malformed);
-        }
-        Ok(Payload::Piped(Piped { size: len, ..piped }))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn names_need_their_nul() {
@@ -108,21 +87,6 @@ mod tests {
             assert_eq!(Cursor::new(name).entry(false).is_ok(), alone, "{name:?}");
             assert_eq!(Cursor::new(name).entry(true).is_ok(), with_dots, "{name:?}");
         }
-    }
-
-    #[test]
-    fn piped_data_is_bounded_and_comes_last() {
-        let pipe = std::io::stdin();
-        let piped = Some(Piped { size: 5, pipe: pipe.as_fd() });
-        let size = |payload| match payload {
-            Payload::Piped(piped) => piped.size,
-            Payload::Memory(_) => 99,
-        };
-        assert_eq!(Cursor::with_piped(b"", piped).payload(5).map(size), Ok(5));
-        assert_eq!(Cursor::with_piped(b"", piped).payload(0).map(size), Ok(0));
-        assert_eq!(Cursor::with_piped(b"", piped).payload(6).map(size), Err(Malformed));
-        assert_eq!(Cursor::with_piped(b"x", piped).payload(5).map(size), Err(Malformed));
-        assert_eq!(Cursor::with_piped(b"x", None).payload(1).map(size), Ok(99));
     }
 
     #[test]

@@ -17,5 +17,5 @@ pub use extensions::{
     Extensions, SecurityContext, SecurityContexts, extensions, security_context, supplementary_groups,
 };
 pub use operation::{Forgets, Operation, Security};
-pub use payload::{Payload, Piped};
-pub use request::{Dialect, Fault, PIPED_HEAD, Request, header, piped, request};
+pub use payload::{PIPED_HEAD, Payload, Piped, piped};
+pub use request::{Dialect, Fault, Request, header, request};

@@ -154,6 +154,7 @@ pub enum Operation<'a> {
 
 impl<'a> Operation<'a> {
     /// Reads the arguments of `opcode`. Bytes behind them are ignored, as a newer kernel may send more.
+    #[inline]
     pub(super) fn parse(opcode: Opcode, c: &mut Cursor<'a>, dialect: Dialect) -> Result<Self, Malformed> {
         Ok(match opcode {
             Opcode::Lookup => Self::Lookup { name: c.entry(dialect.export_support)? },
@@ -192,7 +193,7 @@ impl<'a> Operation<'a> {
             Opcode::Read => Self::Read(c.fixed()?),
             Opcode::Write => {
                 let arg: WriteIn = c.fixed()?;
-                Self::Write { arg, data: c.payload(arg.size as usize)? }
+                Self::Write { arg, data: Payload::Memory(c.bytes(arg.size as usize)?) }
             }
             Opcode::Statfs => Self::Statfs,
             Opcode::Release => Self::Release(c.fixed()?),
@@ -229,7 +230,7 @@ impl<'a> Operation<'a> {
             Opcode::Poll => Self::Poll(c.fixed()?),
             Opcode::NotifyReply => {
                 let arg: NotifyRetrieveIn = c.fixed()?;
-                Self::NotifyReply { arg, data: c.payload(arg.size as usize)? }
+                Self::NotifyReply { arg, data: Payload::Memory(c.bytes(arg.size as usize)?) }
             }
             Opcode::Fallocate => Self::Fallocate(c.fixed()?),
             Opcode::Lseek => Self::Lseek(c.fixed()?),

@@ -2,9 +2,8 @@
 
 use super::cursor::Cursor;
 use super::operation::{Operation, Security};
-use super::payload::Piped;
 use crate::abi::opcode::{Opcode, Reply};
-use crate::abi::wire::{InHeader, NotifyRetrieveIn, WriteIn};
+use crate::abi::wire::InHeader;
 use nix::errno::Errno;
 use zerocopy::FromBytes;
 
@@ -52,39 +51,36 @@ pub fn header(message: &[u8]) -> Option<InHeader> {
     InHeader::read_from_prefix(message).ok().map(|(header, _)| header)
 }
 
-/// Bytes before the data of a request whose data may stay in a pipe: WRITE, and NOTIFY_REPLY.
-pub const PIPED_HEAD: usize = size_of::<InHeader>() + size_of::<WriteIn>();
-const _: () = assert!(size_of::<WriteIn>() == size_of::<NotifyRetrieveIn>());
-
 /// Reads a message.
 ///
 /// The message is what lies within both `message` and the length that its head states; a head that states more than
 /// there is, is refused. An unknown opcode is refused with ENOSYS, malformed arguments with EIO.
+#[inline]
 pub fn request(message: &[u8], dialect: Dialect) -> Result<Request<'_>, Fault> {
-    parse(message, None, dialect)
-}
-
-/// Reads a message of which the first [`PIPED_HEAD`] bytes were read from a pipe and the others were not.
-pub fn piped<'a>(head: &'a [u8], rest: Piped<'a>, dialect: Dialect) -> Result<Request<'a>, Fault> {
-    parse(head, Some(rest), dialect)
-}
-
-fn parse<'a>(message: &'a [u8], piped: Option<Piped<'a>>, dialect: Dialect) -> Result<Request<'a>, Fault> {
-    let (header, _) = InHeader::read_from_prefix(message).map_err(|_| Fault::Unreadable)?;
-    let Some(opcode) = Opcode::from_wire(header.opcode) else {
-        return Err(Fault::Refused { header, errno: Errno::ENOSYS, reply: true });
-    };
-    let refused = Fault::Refused { header, errno: Errno::EIO, reply: opcode.reply() == Reply::Needed };
-    let split = match piped {
-        None => split(message, &header),
-        Some(piped) => split_piped(message, piped, &header),
-    };
-    let (mut arguments, extensions) = split.ok_or(refused)?;
-    let operation = Operation::parse(opcode, &mut arguments, dialect).map_err(|_| refused)?;
+    let (header, opcode) = begin(message)?;
+    let (mut arguments, extensions) = split(message, &header).ok_or_else(|| malformed(&header, opcode))?;
+    let operation = Operation::parse(opcode, &mut arguments, dialect).map_err(|_| malformed(&header, opcode))?;
     Ok(Request { header, opcode, operation, extensions })
 }
 
+/// The head, and the opcode in it.
+#[inline]
+pub(super) fn begin(message: &[u8]) -> Result<(InHeader, Opcode), Fault> {
+    let header = header(message).ok_or(Fault::Unreadable)?;
+    match Opcode::from_wire(header.opcode) {
+        Some(opcode) => Ok((header, opcode)),
+        None => Err(Fault::Refused { header, errno: Errno::ENOSYS, reply: true }),
+    }
+}
+
+/// The head is whole, the rest is not what it must be.
+#[cold]
+pub(super) fn malformed(header: &InHeader, opcode: Opcode) -> Fault {
+    Fault::Refused { header: *header, errno: Errno::EIO, reply: opcode.reply() == Reply::Needed }
+}
+
 /// The arguments and the extensions, which stand at the end of the message and are counted in 8-byte units.
+#[inline]
 fn split<'a>(message: &'a [u8], header: &InHeader) -> Option<(Cursor<'a>, Security<'a>)> {
     let body = message.get(..header.len as usize)?.get(size_of::<InHeader>()..)?;
     let extensions = usize::from(header.total_extlen) * 8;
@@ -92,20 +88,9 @@ fn split<'a>(message: &'a [u8], header: &InHeader) -> Option<(Cursor<'a>, Securi
     Some((Cursor::new(arguments), extensions))
 }
 
-/// The same where the end of the message is in a pipe. The extensions stay there: they say nothing about a request that
-/// carries data.
-fn split_piped<'a>(head: &'a [u8], piped: Piped<'a>, header: &InHeader) -> Option<(Cursor<'a>, Security<'a>)> {
-    let behind = (header.len as usize).checked_sub(head.len()).filter(|behind| *behind <= piped.size)?;
-    let size = behind.checked_sub(usize::from(header.total_extlen) * 8)?;
-    let arguments = head.get(size_of::<InHeader>()..)?;
-    Some((Cursor::with_piped(arguments, Some(Piped { size, ..piped })), &[]))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::Payload;
-    use std::os::fd::AsFd;
     use zerocopy::IntoBytes;
 
     fn message(opcode: u32, body: &[u8], len: Option<u32>) -> Vec<u8> {
@@ -162,33 +147,6 @@ mod tests {
         assert_eq!(errno(&message(16, &[&write[..], b"123456789"].concat(), None)), None);
         let forgets = [&u32::MAX.to_ne_bytes()[..], &[0; 20]].concat();
         assert_eq!(errno(&message(42, &forgets, None)), Some((Errno::EIO, false)));
-    }
-
-    #[test]
-    fn sizes_in_a_pipe_are_bounded_by_the_message() {
-        let stdin = std::io::stdin();
-        // Data as stated by the request, the message's head and the pipe; extensions.
-        let outcome = |size: u32, len: u32, there: usize, extensions: u16| {
-            let mut write = [0u8; 40];
-            write[16..20].copy_from_slice(&size.to_ne_bytes());
-            let mut head = message(16, &write, Some((PIPED_HEAD as u32).wrapping_add(len)));
-            head[36..38].copy_from_slice(&extensions.to_ne_bytes());
-            match piped(&head, Piped { pipe: stdin.as_fd(), size: there }, Dialect::default()) {
-                Ok(Request { operation: Operation::Write { data: Payload::Piped(data), .. }, .. }) => Ok(data.size),
-                Err(Fault::Refused { errno, reply: true, .. }) => Err(errno),
-                _ => panic!("{size} {len} {there} {extensions}"),
-            }
-        };
-        assert_eq!(outcome(8, 8, 8, 0), Ok(8));
-        assert_eq!(outcome(0, 0, 0, 0), Ok(0));
-        assert_eq!(outcome(7, 8, 8, 0), Ok(7));
-        assert_eq!(outcome(8, 8, 9, 0), Ok(8));
-        assert_eq!(outcome(8, 16, 16, 1), Ok(8));
-        for (size, len, there, extensions) in [(9, 8, 8, 0), (8, 8, 7, 0), (9, 8, 9, 0), (9, 16, 16, 1), (0, 8, 8, 2)] {
-            assert_eq!(outcome(size, len, there, extensions), Err(Errno::EIO), "{size} {len} {there} {extensions}");
-        }
-        assert_eq!(outcome(8, u32::MAX - 80, 8, 0), Err(Errno::EIO));
-        assert_eq!(outcome(0, u32::MAX, 8, 0), Err(Errno::EIO));
     }
 
     #[test]

@@ -62,6 +62,13 @@ impl Pending {
     /// Gives back the open that the request holds. Before a reply that makes no open: whoever hears of that finds it done.
     #[inline]
     pub(super) fn give_back_open(&self) {
+        if self.slot().held().is_some() {
+            self.give_back_held();
+        }
+    }
+
+    #[cold]
+    fn give_back_held(&self) {
         if let Some(ino) = self.slot().take_held() {
             give_back(self.session(), self.slot().opcode(), ino);
         }

@@ -103,16 +103,16 @@ impl Pending {
     #[inline]
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.give_back_open();
-        if let Some(opcode) = self.takes_none() {
-            return needless(opcode);
+        if self.takes_none() {
+            return needless(self.slot().opcode());
         }
         self.send(error, parts)
     }
 
-    /// The opcode, if it takes no reply.
+    /// Whether the request takes no reply.
     #[inline]
-    fn takes_none(&self) -> Option<Opcode> {
-        Opcode::from_wire(self.slot().opcode()).filter(|opcode| opcode.reply() == Reply::None)
+    fn takes_none(&self) -> bool {
+        Opcode::reply_to(self.slot().opcode()) == Reply::None
     }
 
     #[inline]
@@ -128,7 +128,7 @@ impl Pending {
     /// Whether the reply may go through a pipe.
     pub fn may_be_piped(&self) -> bool {
         let wanted = self.session().wants() & FUSE_CAP_SPLICE_WRITE != 0;
-        wanted && self.channel().splices_out() && self.takes_none().is_none()
+        wanted && self.channel().splices_out() && !self.takes_none()
     }
 
     /// Whether the pages of such a reply may become the kernel's.
@@ -154,8 +154,9 @@ impl Pending {
 }
 
 #[cold]
-fn needless(opcode: Opcode) -> Result<(), Errno> {
-    log::error!("a reply to {} is not sent: it takes none but fuse_reply_none()", opcode.name());
+fn needless(opcode: u32) -> Result<(), Errno> {
+    let name = Opcode::from_wire(opcode).map_or("unknown opcode", Opcode::name);
+    log::error!("a reply to {name} is not sent: it takes none but fuse_reply_none()");
     Err(Errno::ENOENT)
 }
 

@@ -17,12 +17,12 @@ use std::sync::atomic::Ordering;
 impl Session {
     /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
     pub fn process(&self, channel: &Channel, message: &[u8]) {
-        self.take(channel, decode::request(message, self.dialect()), message.len());
+        self.take(channel, &decode::request(message, self.dialect()), message.len());
     }
 
-    /// The same for a message of `size` bytes in a pipe; one that `memory` has no room for is refused. The data of a write, where the daemon
-    /// takes it so, and of a retrieve stays in the pipe, and what the daemon does not read of it is left there. Returns
-    /// whether that was worth a pipe.
+    /// The same for a message of `size` bytes in a pipe; one that `memory` has no room for is refused. The data of a
+    /// write, where the daemon takes it so, and of a retrieve stays in the pipe, and what the daemon does not read of it
+    /// is left there. Returns whether that was worth a pipe.
     pub fn process_piped(&self, channel: &Channel, pipe: BorrowedFd<'_>, size: usize, memory: &mut [u8]) -> bool {
         let Some((head, rest)) = memory.get_mut(..size).and_then(|all| all.split_at_mut_checked(size.min(PIPED_HEAD)))
         else {
@@ -42,7 +42,7 @@ impl Session {
         };
         if stays && head.len() == PIPED_HEAD {
             let piped = Piped { pipe, size: rest.len() };
-            self.take(channel, decode::piped(head, piped, self.dialect()), size);
+            self.take(channel, &decode::piped(head, piped), size);
             return is_cached_write(head);
         }
         // What cannot be read is missing from the message, which is refused then.
@@ -65,12 +65,12 @@ impl Session {
         }
     }
 
-    #[inline]
-    fn take(&self, channel: &Channel, decoded: Result<Request<'_>, Fault>, size: usize) {
+    #[inline(always)] // for messages in memory, which most are, one function from the bytes to the call
+    fn take(&self, channel: &Channel, decoded: &Result<Request<'_>, Fault>, size: usize) {
         match decoded {
-            Ok(request) => self.serve(channel, &request),
+            Ok(request) => self.serve(channel, request),
             Err(Fault::Unreadable) => log::error!("message of {size} bytes is shorter than a request's head"),
-            Err(Fault::Refused { header, errno, reply }) => self.refuse(channel, &header, errno, reply),
+            Err(Fault::Refused { header, errno, reply }) => self.refuse(channel, header, *errno, *reply),
         }
     }
 

@@ -3,9 +3,10 @@
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf};
 use crate::capi::common::buf::Scratch;
 use crate::session::{Intake, Received, Session};
+use crate::transport::Channel;
 use nix::errno::Errno;
 use std::cell::Cell;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 /// Receives one request into `buf`, whose memory is allocated if there is none.
 ///
@@ -81,16 +82,26 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
         // SAFETY: the caller vouches for `size` bytes.
         return se.process(channel, unsafe { core::slice::from_raw_parts(buf.mem.cast(), buf.size) });
     }
-    if buf.fd < 0 {
-        return log::error!("fuse_session_process_buf: {} is no file descriptor", buf.fd);
+    // SAFETY: as above.
+    unsafe { process_piped(se, channel, buf.fd, buf.size) };
+}
+
+/// Serves a request of `size` bytes in a pipe. Apart, so that one in memory does not pay for what this needs.
+///
+/// # Safety
+/// `fd` stays open during the call.
+#[inline(never)]
+unsafe fn process_piped(se: &Session, channel: &Channel, fd: RawFd, size: usize) {
+    if fd < 0 {
+        return log::error!("fuse_session_process_buf: {fd} is no file descriptor");
     }
     // Without, the request is refused.
-    let mut memory = Scratch::new(buf.size).ok();
+    let mut memory = Scratch::new(size).ok();
     // SAFETY: the caller vouches for the fd, which stays open during the call.
-    let pipe = unsafe { BorrowedFd::borrow_raw(buf.fd) };
-    let worth = se.process_piped(channel, pipe, buf.size, memory.as_mut().map_or(&mut [], Scratch::bytes));
+    let pipe = unsafe { BorrowedFd::borrow_raw(fd) };
+    let worth = se.process_piped(channel, pipe, size, memory.as_mut().map_or(&mut [], Scratch::bytes));
     with_intake(|intake| {
-        if intake.reader().is_some_and(|own| own.as_raw_fd() == buf.fd) {
+        if intake.reader().is_some_and(|own| own.as_raw_fd() == fd) {
             intake.settle(worth);
         }
     });

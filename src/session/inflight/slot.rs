@@ -301,15 +301,17 @@ impl Slot {
     }
 
     /// Frees the slot if nobody pins it; otherwise the last pin will.
+    #[inline]
     fn finish(&self) {
-        let mut state = self.state.load(Relaxed);
+        // Acquired: what was done to the request by those who pinned it is seen.
+        let mut state = self.state.load(Acquire);
         loop {
             let (next, free) = if state & PINS == 0 { ((state & !PHASE) | FREE, true) } else { (state | DONE, false) };
             if free {
                 // Before the slot can be taken again: they belong to this request.
                 self.drop_extras();
             }
-            match self.state.compare_exchange_weak(state, next, AcqRel, Relaxed) {
+            match self.state.compare_exchange_weak(state, next, AcqRel, Acquire) {
                 Ok(_) if free => return table::give_back(self.index.load(Relaxed)),
                 Ok(_) => return,
                 Err(now) => state = now,
@@ -317,11 +319,18 @@ impl Slot {
         }
     }
 
+    #[inline]
     fn drop_extras(&self) {
-        if self.has_extras.swap(false, AcqRel) {
-            *self.hook.lock() = None;
-            *self.extensions.lock() = None;
+        if self.has_extras.load(Acquire) {
+            self.drop_present_extras();
         }
+    }
+
+    #[cold]
+    fn drop_present_extras(&self) {
+        self.has_extras.store(false, Release);
+        *self.hook.lock() = None;
+        *self.extensions.lock() = None;
     }
 }
 
