@@ -931,6 +931,8 @@ size_t fuse_add_direntry_plus(fuse_req_t req,
 /**
  * Serves requests on the calling thread, one after the other.
  *
+ * The thread may be cancelled (pthread_cancel(3)) while it waits for a request, which leaves the memory that it receives
+ * into behind, somewhat more than `max_write`.
  * Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.0.
  *
  * The caller owes:
@@ -1389,7 +1391,9 @@ int fuse_req_interrupted(fuse_req_t req);
  *
  * It is called once, with `data`, on the thread that reads the interrupt, or at once and on this thread when the
  * request was interrupted before. It may reply. Taking it away waits for a call that is running; the function itself
- * must not do that. After the reply it is not called any more. Since libfuse 3.0.
+ * must not do that. It has to return: one that ends its thread by pthread_exit(3), or leaves by longjmp(3), keeps the
+ * request for good, and fuse_session_destroy() waits for it. After the reply it is not called any more. Since
+ * libfuse 3.0.
  *
  * The caller owes:
  * `func` can be called with `data` until it is taken away or the request is replied to.

@@ -27,6 +27,8 @@ unsafe fn run_pool(se: *mut fuse_session, config: LoopConfig) -> c_int {
 
 /// Serves requests on the calling thread, one after the other.
 ///
+/// The thread may be cancelled (pthread_cancel(3)) while it waits for a request, which leaves the memory that it receives
+/// into behind, somewhat more than `max_write`.
 /// Returns 0, the number of the signal that ended the session, or a negative errno. Since libfuse 3.0.
 ///
 /// # Safety

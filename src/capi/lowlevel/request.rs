@@ -52,7 +52,9 @@ impl Data {
 ///
 /// It is called once, with `data`, on the thread that reads the interrupt, or at once and on this thread when the
 /// request was interrupted before. It may reply. Taking it away waits for a call that is running; the function itself
-/// must not do that. After the reply it is not called any more. Since libfuse 3.0.
+/// must not do that. It has to return: one that ends its thread by pthread_exit(3), or leaves by longjmp(3), keeps the
+/// request for good, and fuse_session_destroy() waits for it. After the reply it is not called any more. Since
+/// libfuse 3.0.
 ///
 /// # Safety
 /// `func` can be called with `data` until it is taken away or the request is replied to.
