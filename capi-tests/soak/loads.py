@@ -34,7 +34,7 @@ def fio(folder, dice):
     run(
         "fio", "--name=verify", f"--directory={folder}", "--size=4m", "--rw=randrw", "--ioengine=psync", "--minimal",
         f"--bs={dice.choice(('4k', '16k', '64k'))}", f"--direct={dice.randrange(2)}", f"--randseed={dice.randrange(1 << 30)}",
-        "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=64", "--unlink=1",
+        "--verify=crc32c", "--verify_fatal=1", "--verify_backlog=64", "--verify_state_save=0", "--unlink=1",
     )
 
 
