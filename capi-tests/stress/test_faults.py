@@ -139,6 +139,12 @@ LOSSES = {
 }
 
 
+def ended_in_a_receive(daemon):
+    """The kernel ends a read of the device with ECONNABORTED if it was just handing out a request, and with ENODEV
+    otherwise. Which of them it is, is chance; both libraries tell the first as an error."""
+    return daemon.wait() == 1 and daemon.output() == "fuse: reading device: Software caused connection abort\n"
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("loop", LOOPS)
 def test_the_connection_is_lost_under_load(libs, guard, compiled, loop, loss):
@@ -159,7 +165,7 @@ def test_the_connection_is_lost_under_load(libs, guard, compiled, loop, loss):
         assert set(seen) <= GONE | {None}, seen
         if loss == "umount -f" and mounts(guard.mountpoint) and daemon.is_running():
             daemon.signal(signal.SIGTERM)  # it was busy
-        codes[library.name] = daemon.wait()
+        codes[library.name] = 0 if ended_in_a_receive(daemon) else daemon.wait()
         wait_until(lambda: not os.path.exists(f"/proc/{daemon.pid}/fd/0"), "end of the daemon")
         for left in reversed(mounts(guard.mountpoint)):
             subprocess.run(["umount", "-l", left.point], check=True, timeout=10)
