@@ -17,6 +17,7 @@ pub mod encode;
 pub mod mount;
 pub mod opt;
 pub mod passthrough;
+pub mod recovery;
 pub mod session;
 pub mod sync;
 pub mod transport;

@@ -13,12 +13,14 @@ LAYERS = [
     {"capi"},
     {"dispatch", "recovery", "hl"},
     {"session"},
-    {"decode", "encode", "transport", "mount", "passthrough"},
+    {"decode", "encode", "transport", "mount", "passthrough", "recovery"},
     {"abi", "opt", "sync"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # Imports within a layer, each with its reason.
 SIDEWAYS = {
+    ("recovery", "transport"): "memory that is shared and file descriptors that are sent need unsafe, which recovery does without",
+    ("passthrough", "recovery"): "what is open is kept for a successor",
     ("mount", "transport"): "receiving and adopting file descriptors needs unsafe, which mount does without",
 }
 UNSAFE_ALLOWED = {"transport", "dispatch", "capi"}

@@ -10,12 +10,14 @@ pub mod fd;
 pub mod fsmount;
 pub mod pipe;
 pub mod privilege;
+mod shared;
 pub mod threads;
 pub mod wake;
 
 pub use buffer::Buffer;
 pub use channel::{Channel, Splice};
 pub use custom::CustomIo;
+pub use shared::Shared;
 
 use nix::unistd::{SysconfVar, sysconf};
 

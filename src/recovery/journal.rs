@@ -1,0 +1,308 @@
+//! Requests in flight, as a successor of the process finds them.
+//!
+//! A record is TAKEN when its request is put in flight, and FREE again when the reply was sent. A reply that cannot be
+//! made a second time is written down before it is sent: EXECUTED. A daemon may add a cookie before it does what cannot be
+//! done twice, from which its successor tells whether that was done.
+//!
+//! Records are written by whoever serves the request, by plain stores in an order that makes sense wherever the process
+//! dies: no lock, no system call.
+
+use super::layout::{Header, INHERITED, JOURNAL, MAX_RECORDS, RECORD};
+use super::memory::{Area, Memory, get_bytes, put_bytes};
+use crate::abi::opcode::Opcode;
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Most bytes of a reply that are kept, behind its head: an entry and an open file.
+pub const REPLY_BYTES: usize = 144;
+/// Most bytes of a cookie.
+pub const COOKIE_BYTES: usize = 48;
+
+// Words of a record.
+const HEAD: usize = 0;
+const UNIQUE: usize = 1;
+const NODEID: usize = 2;
+const REPLY: usize = 3;
+const OPEN_INO: usize = 4;
+const OPEN_MODE: usize = 5;
+const COOKIE: usize = 8;
+const COOKIE_WORDS: usize = COOKIE_BYTES / 8;
+const BODY: usize = COOKIE + COOKIE_WORDS;
+const BODY_WORDS: usize = REPLY_BYTES / 8;
+const _: () = assert!(BODY + BODY_WORDS == RECORD);
+
+// The head: phase, opcode, length of the cookie.
+const PHASE: u64 = 0xff;
+const FREE: u64 = 0;
+const TAKEN: u64 = 1;
+const EXECUTED: u64 = 2;
+const OPCODE_SHIFT: u32 = 8;
+const COOKIE_SHIFT: u32 = 56;
+
+type Record = [AtomicU64; RECORD];
+
+/// A reply that was written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// 0 or a negative errno.
+    pub error: i32,
+    /// What follows the head.
+    pub payload: Vec<u8>,
+}
+
+/// What is known of a request that was in flight when the process died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its unique, without the bit of a resent one.
+    pub unique: u64,
+    /// Its opcode.
+    pub opcode: u32,
+    /// Its nodeid.
+    pub nodeid: u64,
+    /// Its reply, if it was made.
+    pub reply: Option<Recorded>,
+    /// What the daemon noted.
+    pub cookie: Vec<u8>,
+    /// The open of an inode that it counted: the inode and what it was counted as.
+    pub opened: Option<(u64, u64)>,
+}
+
+/// Whether a reply to this is written down: what was done cannot be done again with the same outcome, or the kernel
+/// counts something by it.
+#[inline]
+fn is_kept(opcode: u32) -> bool {
+    use Opcode::*;
+    let kept = [
+        Lookup,
+        Symlink,
+        Mknod,
+        Mkdir,
+        Unlink,
+        Rmdir,
+        Rename,
+        Rename2,
+        Link,
+        Write,
+        Setxattr,
+        Removexattr,
+        Create,
+        Setattr,
+        Release,
+        Releasedir,
+        Setlk,
+        Setlkw,
+        Fallocate,
+        CopyFileRange,
+        CopyFileRange64,
+        Tmpfile,
+        Ioctl,
+    ];
+    kept.iter().any(|one| *one as u32 == opcode)
+}
+
+/// The records of the serving process; record `i` belongs to its slot `i` of requests in flight.
+#[derive(Debug)]
+pub struct Journal {
+    memory: Memory,
+    /// Records that there is memory for.
+    ready: AtomicUsize,
+    growth: Mutex<()>,
+}
+
+const AREA: Area = Area { used: Header::Journal, start: JOURNAL, element: RECORD, max: MAX_RECORDS };
+const INHERITED_AREA: Area = Area { used: Header::Inherited, start: INHERITED, element: RECORD, max: MAX_RECORDS };
+
+impl Journal {
+    /// The journal in `memory`, whose records are the serving process' own from now on.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory, ready: AtomicUsize::new(0), growth: Mutex::new(()) }
+    }
+
+    #[inline]
+    fn record(&self, index: usize) -> Option<&Record> {
+        if index < self.ready.load(Ordering::Relaxed) { self.memory.array(AREA.at(index)) } else { None }
+    }
+
+    #[cold]
+    fn grow(&self, index: usize) -> Option<&Record> {
+        let _one = self.growth.lock();
+        match AREA.grow(&self.memory, index) {
+            Ok(ready) => self.ready.store(ready, Ordering::Relaxed),
+            Err(errno) => log::error!("no room in the journal, a crash would lose requests: {}", errno.desc()),
+        }
+        self.record(index)
+    }
+
+    /// A request is in flight.
+    #[inline]
+    pub fn take(&self, index: usize, unique: u64, opcode: u32, nodeid: u64) {
+        let Some(record) = self.record(index).or_else(|| self.grow(index)) else { return };
+        record[UNIQUE].store(unique, Ordering::Relaxed);
+        record[NODEID].store(nodeid, Ordering::Relaxed);
+        record[OPEN_INO].store(0, Ordering::Relaxed);
+        record[HEAD].store(TAKEN | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);
+    }
+
+    /// What a predecessor noted of the request that is in flight now, for the next.
+    pub fn take_over(&self, index: usize, entry: &Entry) {
+        self.set_cookie(index, &entry.cookie);
+    }
+
+    /// Notes the daemon's cookie. False when it is too long, or there is no record.
+    pub fn set_cookie(&self, index: usize, cookie: &[u8]) -> bool {
+        let Some(record) = self.record(index).filter(|_| cookie.len() <= COOKIE_BYTES) else { return false };
+        put_bytes(&record[COOKIE..BODY], cookie);
+        let head = record[HEAD].load(Ordering::Relaxed) & !(PHASE << COOKIE_SHIFT);
+        record[HEAD].store(head | (cookie.len() as u64) << COOKIE_SHIFT, Ordering::Release);
+        true
+    }
+
+    /// Notes that the request counted an open of `ino`; 0: that it no longer does.
+    #[inline]
+    pub fn set_opened(&self, index: usize, ino: u64, mode: u64) {
+        let Some(record) = self.record(index) else { return };
+        record[OPEN_MODE].store(mode, Ordering::Relaxed);
+        record[OPEN_INO].store(ino, Ordering::Release);
+    }
+
+    /// The reply was made and is about to be sent.
+    #[inline]
+    pub fn execute(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) {
+        if is_kept(opcode) {
+            self.write_down(index, opcode, error, parts);
+        }
+    }
+
+    fn write_down(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) {
+        let mut payload = [0; REPLY_BYTES];
+        let mut length = 0;
+        for part in parts {
+            let Some(into) = payload.get_mut(length..length + part.len()) else { return };
+            into.copy_from_slice(part);
+            length += part.len();
+        }
+        let Some(record) = self.record(index) else { return };
+        put_bytes(&record[BODY..], payload.get(..length).unwrap_or_default());
+        record[REPLY].store(length as u64 | u64::from(error as u32) << 32, Ordering::Relaxed);
+        let head = record[HEAD].load(Ordering::Relaxed) & (PHASE << COOKIE_SHIFT);
+        record[HEAD].store(head | EXECUTED | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);
+    }
+
+    /// The request is over.
+    #[inline]
+    pub fn free(&self, index: usize) {
+        if let Some(record) = self.record(index) {
+            record[HEAD].store(FREE, Ordering::Release);
+        }
+    }
+}
+
+/// What a record says, if a request is in it.
+fn read(record: &Record) -> Option<Entry> {
+    let head = record[HEAD].load(Ordering::Acquire);
+    if ![TAKEN, EXECUTED].contains(&(head & PHASE)) {
+        return None;
+    }
+    let bytes = |from: usize, most: usize, length: u64| {
+        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0).min(most)];
+        get_bytes(record.get(from..).unwrap_or_default(), &mut bytes);
+        bytes
+    };
+    let [unique, nodeid, reply, ino, mode] =
+        [UNIQUE, NODEID, REPLY, OPEN_INO, OPEN_MODE].map(|at| record.get(at).map_or(0, |w| w.load(Ordering::Relaxed)));
+    let recorded = || Recorded {
+        error: (reply >> 32) as u32 as i32,
+        payload: bytes(BODY, REPLY_BYTES, reply & u64::from(u32::MAX)),
+    };
+    Some(Entry {
+        unique,
+        opcode: (head >> OPCODE_SHIFT) as u32,
+        nodeid,
+        reply: (head & PHASE == EXECUTED).then(recorded),
+        cookie: bytes(COOKIE, COOKIE_BYTES, head >> COOKIE_SHIFT),
+        opened: (ino != 0).then_some((ino, mode)),
+    })
+}
+
+/// Records of predecessors, until their requests have been answered.
+#[derive(Debug)]
+pub struct Inheritance {
+    memory: Memory,
+    /// Where the record of a unique is.
+    places: Mutex<HashMap<u64, usize>>,
+}
+
+impl Inheritance {
+    /// Takes over what was in flight. Records move from the journal to a place where the serving process does not write, and
+    /// are in one of the two, or both, wherever this one dies.
+    pub fn take(memory: &Memory) -> Result<Self, Errno> {
+        let mut places = HashMap::new();
+        let mut free = Vec::new();
+        for index in 0..INHERITED_AREA.used(memory) {
+            match inherited(memory, index).and_then(read) {
+                Some(entry) => _ = places.insert(entry.unique, index),
+                None => free.push(index),
+            }
+        }
+        for index in 0..AREA.used(memory) {
+            let Some(record) = memory.array::<RECORD>(AREA.at(index)) else { continue };
+            if let Some(entry) = read(record) {
+                let place = match places.get(&entry.unique) {
+                    Some(place) => *place,
+                    None => free.pop().map_or_else(|| fresh(memory, &mut free), Ok)?,
+                };
+                keep(memory, record, place);
+                places.insert(entry.unique, place);
+            }
+            record[HEAD].store(FREE, Ordering::Release);
+        }
+        Ok(Self { memory: memory.clone(), places: Mutex::new(places) })
+    }
+
+    /// Everything that was in flight.
+    pub fn entries(&self) -> Vec<Entry> {
+        let places = self.places.lock();
+        places.values().filter_map(|place| inherited(&self.memory, *place).and_then(read)).collect()
+    }
+
+    /// The request was answered, or never needed to be.
+    pub fn settle(&self, unique: u64) {
+        let place = self.places.lock().remove(&unique);
+        if let Some(record) = place.and_then(|place| inherited(&self.memory, place)) {
+            record[HEAD].store(FREE, Ordering::Release);
+        }
+    }
+}
+
+fn inherited(memory: &Memory, index: usize) -> Option<&Record> {
+    memory.array(INHERITED_AREA.at(index))
+}
+
+/// A place that was never used; those that came with it are free, too.
+fn fresh(memory: &Memory, free: &mut Vec<usize>) -> Result<usize, Errno> {
+    let first = INHERITED_AREA.used(memory);
+    free.extend((first + 1..INHERITED_AREA.grow(memory, first)?).rev());
+    Ok(first)
+}
+
+/// Copies a record to where the same request was, or to a free place. What the later process knows counts, unless the
+/// earlier one knew the reply.
+fn keep(memory: &Memory, from: &Record, place: usize) {
+    let Some(place) = inherited(memory, place) else { return };
+    let head = from[HEAD].load(Ordering::Relaxed);
+    let executed = |head: u64| head & PHASE == EXECUTED;
+    if executed(place[HEAD].load(Ordering::Relaxed)) && !executed(head) {
+        return;
+    }
+    place[HEAD].store(FREE, Ordering::Release);
+    for (to, from) in place.iter().zip(from).skip(UNIQUE) {
+        to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+    place[HEAD].store(head, Ordering::Release);
+}
+
+#[cfg(test)]
+mod tests;

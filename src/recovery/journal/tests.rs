@@ -1,0 +1,98 @@
+use super::*;
+
+fn journal() -> (Memory, Journal) {
+    let memory = Memory::create(0).unwrap();
+    (memory.clone(), Journal::new(memory))
+}
+
+fn entry(memory: &Memory, unique: u64) -> Option<Entry> {
+    Inheritance::take(memory).unwrap().entries().into_iter().find(|entry| entry.unique == unique)
+}
+
+const MKDIR: u32 = Opcode::Mkdir as u32;
+const READ: u32 = Opcode::Read as u32;
+
+#[test]
+fn a_request_is_known_until_its_reply_was_sent() {
+    let (memory, journal) = journal();
+    journal.take(3, 10, MKDIR, 1);
+    journal.take(4, 12, READ, 2);
+    journal.execute(4, READ, 0, &[IoSlice::new(b"data")]);
+    journal.take(5, 14, MKDIR, 1);
+    journal.free(5);
+    assert_eq!(entry(&memory, 14), None);
+    let Entry { opcode, nodeid, reply, .. } = entry(&memory, 10).unwrap();
+    assert_eq!((opcode, nodeid, reply), (MKDIR, 1, None));
+    // What can be read again is not kept.
+    assert_eq!(entry(&memory, 12).unwrap().reply, None);
+}
+
+#[test]
+fn cookie_and_reply_are_kept() {
+    let (memory, journal) = journal();
+    journal.take(0, 10, MKDIR, 1);
+    assert!(journal.set_cookie(0, b"absent before"));
+    assert!(!journal.set_cookie(0, &[0; COOKIE_BYTES + 1]));
+    journal.set_opened(0, 77, 5);
+    journal.execute(0, MKDIR, -17, &[IoSlice::new(b"a"), IoSlice::new(&[7; REPLY_BYTES - 1])]);
+    let Entry { reply, cookie, opened, .. } = entry(&memory, 10).unwrap();
+    let Recorded { error, payload } = reply.unwrap();
+    assert_eq!((error, payload.len(), payload[0], payload[143]), (-17, REPLY_BYTES, b'a', 7));
+    assert_eq!((cookie.as_slice(), opened), (&b"absent before"[..], Some((77, 5))));
+    // Another request in the same slot has none of it.
+    let (memory, journal) = super::tests::journal();
+    journal.take(0, 10, MKDIR, 1);
+    journal.set_cookie(0, b"x");
+    journal.free(0);
+    journal.take(0, 12, MKDIR, 1);
+    assert_eq!(entry(&memory, 12).unwrap().cookie, b"");
+}
+
+#[test]
+fn what_is_too_long_is_not_kept() {
+    let (memory, journal) = journal();
+    journal.take(0, 10, MKDIR, 1);
+    journal.execute(0, MKDIR, 0, &[IoSlice::new(&[7; REPLY_BYTES + 1])]);
+    assert_eq!(entry(&memory, 10).unwrap().reply, None);
+}
+
+#[test]
+fn inherited_records_survive_further_deaths() {
+    let (memory, first) = journal();
+    first.take(0, 10, MKDIR, 1);
+    first.execute(0, MKDIR, 0, &[IoSlice::new(b"made")]);
+    first.take(1, 12, READ, 2);
+    let inherited = Inheritance::take(&memory).unwrap();
+    // The successor gets the first of them again, and dies before it answers.
+    let second = Journal::new(memory.clone());
+    second.take(0, 10, MKDIR, 1);
+    drop((inherited, second));
+    let inherited = Inheritance::take(&memory).unwrap();
+    assert_eq!(inherited.entries().len(), 2);
+    assert_eq!(entry(&memory, 10).unwrap().reply.unwrap().payload, b"made");
+    inherited.settle(10);
+    inherited.settle(12);
+    assert_eq!(Inheritance::take(&memory).unwrap().entries(), []);
+}
+
+#[test]
+fn a_thousand_requests_in_flight_are_inherited() {
+    let (memory, journal) = journal();
+    for index in 0..1000 {
+        journal.take(index, 2 * index as u64 + 2, READ, 1);
+    }
+    assert_eq!(Inheritance::take(&memory).unwrap().entries().len(), 1000);
+    assert_eq!(Inheritance::take(&memory).unwrap().entries().len(), 1000);
+}
+
+#[test]
+fn damaged_records_are_read_within_bounds() {
+    let (memory, journal) = journal();
+    journal.take(0, 10, MKDIR, 1);
+    for word in memory.array::<RECORD>(JOURNAL).unwrap().iter().skip(1) {
+        word.store(u64::MAX, Ordering::Relaxed);
+    }
+    memory.words(JOURNAL, 1).unwrap()[0].store(!PHASE | EXECUTED, Ordering::Relaxed);
+    let Entry { reply, cookie, .. } = entry(&memory, u64::MAX).unwrap();
+    assert_eq!((reply.unwrap().payload.len(), cookie.len()), (REPLY_BYTES, COOKIE_BYTES));
+}

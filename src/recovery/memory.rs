@@ -1,0 +1,163 @@
+//! The shared memory as a whole: made, taken over, and read by words.
+
+use super::layout::{self, Header, MAGIC, MAX_NODE_BYTES, VERSION, WORD};
+use crate::transport::Shared;
+use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The memory, for every table that lies in it.
+#[derive(Clone, Debug)]
+pub struct Memory(Arc<Shared>);
+
+impl Memory {
+    /// New memory, with room for nodes whose names have so many bytes at most.
+    pub fn create(node_bytes: usize) -> Result<Self, Errno> {
+        let shared = Shared::create(c"fusewire-state", layout::size(node_bytes))?;
+        shared.reserve(0, (layout::BLOBS[1] + layout::BLOB) * WORD)?;
+        let memory = Self(Arc::new(shared));
+        memory.set(Header::NodeBytes, node_bytes as u64);
+        memory.set(Header::Version, VERSION);
+        memory.set(Header::Magic, MAGIC);
+        Ok(memory)
+    }
+
+    /// The memory that a predecessor left; an error is logged with what is wrong.
+    pub fn open(fd: OwnedFd, node_bytes: usize) -> Result<Self, Errno> {
+        let wrong = |why: &str, errno: Errno| {
+            log::error!("saved state: {why}");
+            Err(errno)
+        };
+        let size = layout::size(node_bytes);
+        let shared = match Shared::open(fd, size) {
+            Ok(shared) => shared,
+            Err(Errno::EMSGSIZE) => {
+                return wrong("it has another size: truncated, or made for other nodes", Errno::EPROTO);
+            }
+            Err(errno) => return wrong("the file descriptor is not that of a session's state", errno),
+        };
+        let memory = Self(Arc::new(shared));
+        if memory.get(Header::Magic) != MAGIC {
+            return wrong("it is not that of a session, or was never completed", Errno::EBADMSG);
+        }
+        let version = memory.get(Header::Version);
+        if version != VERSION {
+            return wrong(&format!("its version is {version}, this library knows {VERSION}"), Errno::EPROTO);
+        }
+        if memory.get(Header::NodeBytes) != node_bytes as u64 {
+            return wrong("it was made for nodes of another size", Errno::EPROTO);
+        }
+        Ok(memory)
+    }
+
+    /// Makes this process the only one that serves from the memory, for as long as what is returned is open.
+    pub fn lock(&self) -> Result<OwnedFd, Errno> {
+        self.0.lock().inspect_err(|errno| match errno {
+            Errno::EBUSY => log::error!("saved state: another process serves from it"),
+            errno => log::error!("saved state: it cannot be locked: {}", errno.desc()),
+        })
+    }
+
+    /// The fd by which a successor finds it.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.fd()
+    }
+
+    /// A word of the header.
+    #[inline]
+    pub fn get(&self, which: Header) -> u64 {
+        self.0.words().get(which as usize).map_or(0, |word| word.load(Ordering::Acquire))
+    }
+
+    fn set(&self, which: Header, value: u64) {
+        if let Some(word) = self.0.words().get(which as usize) {
+            word.store(value, Ordering::Release);
+        }
+    }
+
+    /// `N` words from `start` on.
+    #[inline]
+    pub fn array<const N: usize>(&self, start: usize) -> Option<&[AtomicU64; N]> {
+        self.0.words().get(start..)?.first_chunk()
+    }
+
+    /// So many words from `start` on.
+    #[inline]
+    pub fn words(&self, start: usize, length: usize) -> Option<&[AtomicU64]> {
+        self.0.words().get(start..start.checked_add(length)?)
+    }
+}
+
+/// Whether a name may have so many bytes at most.
+pub fn node_bytes_fit(node_bytes: usize) -> bool {
+    node_bytes <= MAX_NODE_BYTES
+}
+
+/// One of the arrays in the memory. It grows by pages.
+#[derive(Debug)]
+pub struct Area {
+    /// The header's word that counts what was ever used.
+    pub used: Header,
+    /// Where it begins, in words.
+    pub start: usize,
+    /// Words of an element.
+    pub element: usize,
+    /// Elements at most.
+    pub max: usize,
+}
+
+/// Elements by which an area grows: a page of records, and more of what is smaller.
+const STEP: usize = 64;
+
+impl Area {
+    /// Elements that were ever used, so that no others need to be looked at; no more than there can be, whatever the
+    /// memory says.
+    pub fn used(&self, memory: &Memory) -> usize {
+        usize::try_from(memory.get(self.used)).unwrap_or(usize::MAX).min(self.max)
+    }
+
+    /// Where element `index` begins.
+    #[inline]
+    pub fn at(&self, index: usize) -> usize {
+        self.start + index.min(self.max) * self.element
+    }
+
+    /// Has room for element `index`, and counts it as used with all before it. Returns how many are so now. To be called
+    /// by one thread at a time.
+    #[cold]
+    pub fn grow(&self, memory: &Memory, index: usize) -> Result<usize, Errno> {
+        let used = self.used(memory);
+        let needed = (index + 1).next_multiple_of(STEP).min(self.max);
+        if index >= self.max {
+            return Err(Errno::ENOSPC);
+        }
+        if needed > used {
+            let more = (needed - used) * self.element * WORD;
+            memory.0.reserve(self.at(used) * WORD, more)?;
+            memory.set(self.used, needed as u64);
+        }
+        Ok(needed.max(used))
+    }
+}
+
+/// Copies bytes into words; what is left of the last one becomes zero.
+pub fn put_bytes(words: &[AtomicU64], bytes: &[u8]) {
+    for (word, chunk) in words.iter().zip(bytes.chunks(WORD)) {
+        let mut value = [0; WORD];
+        if let Some(into) = value.get_mut(..chunk.len()) {
+            into.copy_from_slice(chunk);
+        }
+        word.store(u64::from_ne_bytes(value), Ordering::Relaxed);
+    }
+}
+
+/// Copies so many bytes out of words as `into` has.
+pub fn get_bytes(words: &[AtomicU64], into: &mut [u8]) {
+    for (word, chunk) in words.iter().zip(into.chunks_mut(WORD)) {
+        let value = word.load(Ordering::Relaxed).to_ne_bytes();
+        if let Some(from) = value.get(..chunk.len()) {
+            chunk.copy_from_slice(from);
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Inodes that the kernel knows, under nodeids that a successor of the process knows, too.
+//!
+//! A node is named by bytes of the daemon's: the same bytes are the same node. Its nodeid is its place in the table with
+//! the place's generation above it, so that no nodeid is ever used again. It lives while the kernel has looked it up, or
+//! the daemon holds it.
+//!
+//! What a successor needs lies in the shared memory: name, generation, number of lookups. What finds a name's node, and
+//! who holds it, is the process' own. A name is written whole before it counts, so it is whole wherever the process dies.
+
+use super::layout::{Header, MAX_NODES, NODE_HEAD, NODES, name_words, node_words};
+use super::memory::{Area, Memory, get_bytes, put_bytes};
+use nix::errno::Errno;
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The root's place, and its nodeid.
+const ROOT: usize = 1;
+/// Names of different shards never wait for each other. A power of two.
+const SHARDS: usize = 64;
+
+// Words of a node.
+const STATE: usize = 0;
+const LOOKUPS: usize = 1;
+const HOLDS: usize = 2;
+const NEXT: usize = 3;
+/// Length and checksum of each of the two names, of which one counts.
+const NAMES: usize = 4;
+
+// The state: the generation in the upper half.
+const LIVE: u64 = 1;
+/// The second name counts.
+const SECOND: u64 = 2;
+const GENERATION_SHIFT: u32 = 32;
+
+/// The table.
+#[derive(Debug)]
+pub struct Nodes {
+    memory: Memory,
+    area: Area,
+    node_bytes: usize,
+    hasher: RandomState,
+    /// Hash of a name -> the first node of those whose names have that hash.
+    shards: Box<[Mutex<HashMap<u64, usize>>]>,
+    free: Mutex<Vec<usize>>,
+}
+
+/// A node's name, checked against its checksum.
+fn checksum(index: usize, name: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&index.to_ne_bytes());
+    hasher.update(name);
+    hasher.finalize()
+}
+
+/// One node's words.
+#[derive(Clone, Copy)]
+struct Node<'a> {
+    index: usize,
+    head: &'a [AtomicU64; NODE_HEAD],
+    names: &'a [AtomicU64],
+}
+
+impl Node<'_> {
+    #[inline]
+    fn state(&self) -> u64 {
+        self.head[STATE].load(Ordering::Acquire)
+    }
+
+    fn nodeid(&self) -> u64 {
+        self.index as u64 | (self.state() >> GENERATION_SHIFT) << GENERATION_SHIFT
+    }
+
+    fn which(&self) -> usize {
+        usize::from(self.state() & SECOND != 0)
+    }
+
+    fn place(&self, which: usize) -> &[AtomicU64] {
+        let (first, second) = self.names.split_at(self.names.len() / 2);
+        if which == 0 { first } else { second }
+    }
+
+    /// The name that counts. EBADMSG when it is not what was written.
+    fn name(&self) -> Result<Vec<u8>, Errno> {
+        let which = self.which();
+        let word = self.head.get(NAMES + which).map_or(0, |word| word.load(Ordering::Relaxed));
+        let length = (word >> 32) as usize;
+        let place = self.place(which);
+        if length > place.len() * 8 {
+            return Err(Errno::EBADMSG);
+        }
+        let mut name = vec![0; length];
+        get_bytes(place, &mut name);
+        if checksum(self.index, &name) == word as u32 { Ok(name) } else { Err(Errno::EBADMSG) }
+    }
+
+    /// Whether that is the name that counts.
+    fn is_named(&self, name: &[u8]) -> bool {
+        let which = self.which();
+        let word = self.head.get(NAMES + which).map_or(0, |word| word.load(Ordering::Relaxed));
+        let same = |(word, chunk): (&AtomicU64, &[u8])| {
+            word.load(Ordering::Relaxed).to_ne_bytes().get(..chunk.len()) == Some(chunk)
+        };
+        (word >> 32) as usize == name.len() && self.place(which).iter().zip(name.chunks(8)).all(same)
+    }
+
+    /// Writes the name that does not count yet.
+    fn write(&self, which: usize, name: &[u8]) {
+        put_bytes(self.place(which), name);
+        let word = (name.len() as u64) << 32 | u64::from(checksum(self.index, name));
+        if let Some(place) = self.head.get(NAMES + which) {
+            place.store(word, Ordering::Relaxed);
+        }
+    }
+
+    fn is_unused(&self) -> bool {
+        let [lookups, holds] = [LOOKUPS, HOLDS].map(|at| self.head.get(at).map_or(0, |w| w.load(Ordering::SeqCst)));
+        lookups == 0 && holds == 0 && self.index != ROOT
+    }
+}
+
+impl Nodes {
+    /// The table in new memory: there is the root, whose name is empty until it is told.
+    pub fn create(memory: Memory) -> Result<Self, Errno> {
+        let nodes = Self::new(memory);
+        nodes.area.grow(&nodes.memory, ROOT)?;
+        let root = nodes.node(ROOT).ok_or(Errno::EINVAL)?;
+        root.write(0, &[]);
+        root.head[STATE].store(LIVE, Ordering::Release);
+        nodes.free.lock().extend(ROOT + 1..nodes.area.used(&nodes.memory));
+        Ok(nodes)
+    }
+
+    /// The table that a predecessor left. Nodes that it held and the kernel never heard of are gone. EBADMSG, after a log
+    /// line, when a node is not as it was written.
+    pub fn restore(memory: Memory) -> Result<Self, Errno> {
+        let nodes = Self::new(memory);
+        let mut free = Vec::new();
+        for index in ROOT..nodes.area.used(&nodes.memory) {
+            let Some(node) = nodes.node(index) else { continue };
+            node.head[HOLDS].store(0, Ordering::Relaxed);
+            if node.state() & LIVE == 0 {
+                free.push(index);
+            } else if node.is_unused() {
+                retire(&node);
+                free.push(index);
+            } else {
+                let name = node.name().inspect_err(|_| log::error!("saved state: node {index} is damaged"))?;
+                let hash = nodes.hash(&name);
+                nodes.link(&mut nodes.shard(hash), hash, &node)?;
+            }
+        }
+        *nodes.free.lock() = free;
+        Ok(nodes)
+    }
+
+    fn new(memory: Memory) -> Self {
+        let node_bytes = usize::try_from(memory.get(Header::NodeBytes)).unwrap_or(0);
+        let area = Area { used: Header::Nodes, start: NODES, element: node_words(node_bytes), max: MAX_NODES };
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { memory, area, node_bytes, hasher: RandomState::new(), shards, free: Mutex::default() }
+    }
+
+    fn node(&self, index: usize) -> Option<Node<'_>> {
+        let start = self.area.at(index);
+        let head = self.memory.array(start)?;
+        let names = self.memory.words(start + NODE_HEAD, 2 * name_words(self.node_bytes))?;
+        Some(Node { index, head, names })
+    }
+
+    /// The live node of a nodeid.
+    fn find(&self, nodeid: u64) -> Option<Node<'_>> {
+        let index = nodeid as u32 as usize;
+        let possible = index >= ROOT && index < self.area.used(&self.memory);
+        let node = self.node(index).filter(|_| possible)?;
+        let live = node.state() & LIVE != 0 && node.nodeid() == nodeid;
+        live.then_some(node)
+    }
+
+    fn hash(&self, name: &[u8]) -> u64 {
+        self.hasher.hash_one(name)
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, usize>> {
+        // There are SHARDS of them: the modulo is for the compiler.
+        self.shards[(hash >> 32) as usize % SHARDS].lock()
+    }
+
+    /// Makes a node findable by its name.
+    fn link(&self, shard: &mut HashMap<u64, usize>, hash: u64, node: &Node<'_>) -> Result<(), Errno> {
+        shard.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let first = shard.insert(hash, node.index).unwrap_or(0);
+        node.head[NEXT].store(first as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn unlink(&self, shard: &mut HashMap<u64, usize>, hash: u64, node: &Node<'_>) {
+        let next = node.head[NEXT].load(Ordering::Relaxed);
+        let mut at = shard.get(&hash).copied().unwrap_or(0);
+        if at == node.index {
+            match next {
+                0 => _ = shard.remove(&hash),
+                next => _ = shard.insert(hash, next as usize),
+            }
+            return;
+        }
+        while let Some(before) = self.node(at).filter(|_| at != 0) {
+            at = before.head[NEXT].load(Ordering::Relaxed) as usize;
+            if at == node.index {
+                before.head[NEXT].store(next, Ordering::Relaxed);
+                return;
+            }
+        }
+    }
+
+    /// The node of a name among those of its hash.
+    fn named(&self, shard: &HashMap<u64, usize>, hash: u64, name: &[u8]) -> Option<Node<'_>> {
+        let mut at = shard.get(&hash).copied().unwrap_or(0);
+        while let Some(node) = self.node(at).filter(|_| at != 0) {
+            if node.is_named(name) {
+                return Some(node);
+            }
+            at = node.head[NEXT].load(Ordering::Relaxed) as usize;
+        }
+        None
+    }
+
+    /// The node with this name, made if there is none, and held. EMSGSIZE for a name that is too long, ENOSPC when the
+    /// table is full, ENOMEM when there is no memory.
+    pub fn get(&self, name: &[u8]) -> Result<u64, Errno> {
+        if name.len() > self.node_bytes {
+            return Err(Errno::EMSGSIZE);
+        }
+        let hash = self.hash(name);
+        let mut shard = self.shard(hash);
+        let node = match self.named(&shard, hash, name) {
+            Some(node) => node,
+            None => {
+                let index = self.take_free()?;
+                let node = self.node(index).ok_or(Errno::ENOSPC)?;
+                if let Err(errno) = self.link(&mut shard, hash, &node) {
+                    self.free.lock().push(index);
+                    return Err(errno);
+                }
+                node.write(0, name);
+                node.head[LOOKUPS].store(0, Ordering::Relaxed);
+                node.head[HOLDS].store(0, Ordering::Relaxed);
+                let generation = node.state() >> GENERATION_SHIFT << GENERATION_SHIFT;
+                node.head[STATE].store(generation | LIVE, Ordering::Release);
+                node
+            }
+        };
+        node.head[HOLDS].fetch_add(1, Ordering::SeqCst);
+        Ok(node.nodeid())
+    }
+
+    fn take_free(&self) -> Result<usize, Errno> {
+        let mut free = self.free.lock();
+        if let Some(index) = free.pop() {
+            return Ok(index);
+        }
+        let first = self.area.used(&self.memory);
+        let used = self.area.grow(&self.memory, first)?;
+        free.extend((first + 1..used).rev());
+        Ok(first)
+    }
+
+    /// Gives a hold back. True: that was the end of the node. ESTALE when there is no such node, EINVAL when it is not held.
+    pub fn put(&self, nodeid: u64) -> Result<bool, Errno> {
+        let node = self.find(nodeid).ok_or(Errno::ESTALE)?;
+        lower(&node.head[HOLDS], 1).map_err(|_| Errno::EINVAL)?;
+        Ok(node.is_unused() && self.end(&node, nodeid))
+    }
+
+    /// The kernel is about to be told of the node. ESTALE when there is no such node.
+    pub fn look_up(&self, nodeid: u64) -> Result<(), Errno> {
+        let node = self.find(nodeid).ok_or(Errno::ESTALE)?;
+        node.head[LOOKUPS].fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// The kernel takes back so many lookups, or was not told after all. True: that was the end of the node.
+    pub fn forget(&self, nodeid: u64, count: u64) -> Result<bool, Errno> {
+        let node = self.find(nodeid).ok_or(Errno::ESTALE)?;
+        if node.index == ROOT {
+            return Ok(false);
+        }
+        if let Err(left) = lower(&node.head[LOOKUPS], count) {
+            log::warn!("{count} lookups of nodeid {nodeid} are forgotten, of {left}");
+        }
+        Ok(node.is_unused() && self.end(&node, nodeid))
+    }
+
+    /// Ends a node that nobody needs, unless somebody came to need it meanwhile.
+    fn end(&self, node: &Node<'_>, nodeid: u64) -> bool {
+        let Ok(name) = node.name() else { return false };
+        let hash = self.hash(&name);
+        let mut shard = self.shard(hash);
+        // Another may have ended it, or renamed it: whoever did that last looks again.
+        let same = node.state() & LIVE != 0 && node.nodeid() == nodeid && node.is_named(&name);
+        if !same || !node.is_unused() {
+            return false;
+        }
+        self.unlink(&mut shard, hash, node);
+        retire(node);
+        drop(shard);
+        self.free.lock().push(node.index);
+        true
+    }
+
+    /// Copies the node's name. ESTALE when there is no such node.
+    pub fn name(&self, nodeid: u64) -> Result<Vec<u8>, Errno> {
+        self.find(nodeid).ok_or(Errno::ESTALE)?.name()
+    }
+
+    /// Gives the node another name. EEXIST when another node has it.
+    pub fn rename(&self, nodeid: u64, name: &[u8]) -> Result<(), Errno> {
+        if name.len() > self.node_bytes {
+            return Err(Errno::EMSGSIZE);
+        }
+        let node = self.find(nodeid).ok_or(Errno::ESTALE)?;
+        let old = node.name()?;
+        let (from, to) = (self.hash(&old), self.hash(name));
+        let at = |hash: u64| (hash >> 32) as usize % SHARDS;
+        // Always in the same order, so that two renames never wait for each other.
+        let (mut first, mut second) = match at(from).cmp(&at(to)) {
+            std::cmp::Ordering::Less => {
+                let first = self.shard(from);
+                (first, Some(self.shard(to)))
+            }
+            std::cmp::Ordering::Equal => (self.shard(from), None),
+            std::cmp::Ordering::Greater => {
+                let second = self.shard(to);
+                (self.shard(from), Some(second))
+            }
+        };
+        if node.nodeid() != nodeid || !node.is_named(&old) {
+            return Err(Errno::ESTALE);
+        }
+        let target = second.as_deref().unwrap_or(&first);
+        match self.named(target, to, name) {
+            Some(other) if other.index == node.index => return Ok(()),
+            Some(_) => return Err(Errno::EEXIST),
+            None => {}
+        }
+        // Before anything is undone.
+        second.as_deref_mut().unwrap_or(&mut first).try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let which = 1 - node.which();
+        node.write(which, name);
+        self.unlink(&mut first, from, &node);
+        self.link(second.as_deref_mut().unwrap_or(&mut first), to, &node)?;
+        let state = node.state() & !SECOND;
+        node.head[STATE].store(if which == 1 { state | SECOND } else { state }, Ordering::Release);
+        Ok(())
+    }
+
+    /// How often the kernel has looked the node up. ESTALE when there is no such node.
+    pub fn lookups(&self, nodeid: u64) -> Result<u64, Errno> {
+        self.find(nodeid).map(|node| node.head[LOOKUPS].load(Ordering::SeqCst)).ok_or(Errno::ESTALE)
+    }
+}
+
+/// Frees a node's place; its next one has another nodeid.
+fn retire(node: &Node<'_>) {
+    let generation = (node.state() >> GENERATION_SHIFT).wrapping_add(1);
+    node.head[STATE].store(generation << GENERATION_SHIFT, Ordering::Release);
+}
+
+/// Lowers a count, down to none. An error, with what there was, when that is less than asked for.
+fn lower(count: &AtomicU64, by: u64) -> Result<(), u64> {
+    let before = count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_sub(by)));
+    match before.unwrap_or_else(|now| now) {
+        enough if enough >= by => Ok(()),
+        less => Err(less),
+    }
+}
+
+#[cfg(test)]
+mod tests;
