@@ -74,7 +74,7 @@ def build(folder):
     env = os.environ | {"PKG_CONFIG_PATH": str(OURS / "pkgconfig")}
     flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "fuse3"], text=True, env=env).split()
     program = folder / "passthrough"
-    sources = sorted((ROOT / "examples").glob("passthrough*.c"))
+    sources = [*(ROOT / "examples").glob("passthrough*.c"), *(ROOT / "examples").glob("backing*.c")]
     subprocess.run(["cc", "-O2", "-o", program, *sources, *flags, "-pthread"], check=True, env=env)
     return program
 

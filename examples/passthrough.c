@@ -2,7 +2,7 @@
  * passthrough: shows a folder at another place. The kernel reads and writes the files by itself (fuse_passthrough_attach()
  * below), so that the daemon only sees names, attributes and opens.
  *
- *   cc -o passthrough passthrough*.c $(pkg-config --cflags --libs fuse3) -pthread
+ *   cc -o passthrough passthrough*.c backing*.c $(pkg-config --cflags --libs fuse3) -pthread
  *   ./passthrough -f -o source=/some/folder /some/empty/folder
  *
  * All names of a file are one inode here, whose opens share one backing file. Where passthrough is not possible, this
@@ -14,8 +14,8 @@
  *   -o timeout=SECONDS     how long the kernel may remember names and attributes (default 1)
  *
  * As root it serves all users: allow_other, default_permissions. The other files: passthrough_nodes.c knows the inodes,
- * passthrough_user.c acts for users, passthrough_names.c, _attr.c and _dir.c are the callbacks for what is not the inside
- * of a file.
+ * passthrough_names.c, passthrough_dir.c and backing_attr.c are the callbacks for what is not the inside of a file,
+ * backing_user.c acts for users.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -27,7 +27,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 static struct fuse_session *session;
@@ -257,28 +256,6 @@ static void pt_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, 
 }
 
 /* ---- starting ---- */
-
-/* Each inode that the kernel knows and each open file takes a descriptor. */
-static void raise_limit(void)
-{
-	struct rlimit limit;
-	FILE *file = fopen("/proc/sys/fs/nr_open", "re");
-	unsigned long most = 0;
-
-	if (file) {
-		if (fscanf(file, "%lu", &most) != 1)
-			most = 0;
-		fclose(file);
-	}
-	limit = (struct rlimit){ .rlim_cur = most, .rlim_max = most };
-	if (most && setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return;
-	/* Not root: as far as it goes. */
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 static void add_operations(struct fuse_lowlevel_ops *ops)
 {

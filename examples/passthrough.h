@@ -6,15 +6,9 @@
 #ifndef PASSTHROUGH_H
 #define PASSTHROUGH_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
-#define FUSE_USE_VERSION 319
+#include "backing.h"
 
-#include <fuse_lowlevel.h>
-#include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #ifndef FUSEWIRE_VERSION
 #error "fuse_passthrough_attach() and its kin are fusewire's: compile against its headers"
@@ -49,24 +43,6 @@ void node_forget(fuse_ino_t ino, uint64_t count);
 struct node *node_of(fuse_ino_t ino);
 fuse_ino_t ino_of(const struct node *node);
 
-/* A path that leads to the node's file, whatever its name is by now. */
-struct fd_path {
-	char text[32];
-};
-struct fd_path path_of(int fd);
-
-/* ---- passthrough_user.c: whom this thread acts for ---- */
-
-/* Before the first request: everybody goes without CAP_FSETID, so that whoever writes clears set-user-ID bits. */
-void users_init(void);
-/* What this thread makes belongs to the caller from now on. The kernel has checked that the caller may. */
-void become_caller(fuse_req_t req);
-/* As above, and what this thread opens is checked anew. */
-void become_caller_strictly(fuse_req_t req);
-void become_daemon(void);
-/* For chmod and chown, which keep a set-group-ID bit only with CAP_FSETID. */
-void keep_set_ids(bool keep);
-
 /* ---- the callbacks ---- */
 
 /* What a lookup found, or something made: replies, and takes the lookup back if nobody wants it. */
@@ -75,7 +51,6 @@ void reply_node(fuse_req_t req, int error, const struct fuse_entry_param *entry)
 int entry_of(int path_fd, struct fuse_entry_param *entry);
 
 void names_add(struct fuse_lowlevel_ops *ops);
-void attributes_add(struct fuse_lowlevel_ops *ops);
 void directories_add(struct fuse_lowlevel_ops *ops);
 
 #endif

@@ -108,11 +108,6 @@ static void pt_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent, const cha
 	reply_made(req, result, parent, name);
 }
 
-static void reply_result(fuse_req_t req, int result)
-{
-	fuse_reply_err(req, result == 0 ? 0 : errno);
-}
-
 static void pt_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	reply_result(req, unlinkat(node_of(parent)->fd, name, 0));

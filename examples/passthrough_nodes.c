@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -35,11 +34,19 @@ fuse_ino_t ino_of(const struct node *node)
 	return node == &root ? FUSE_ROOT_ID : (fuse_ino_t)(uintptr_t)node;
 }
 
-struct fd_path path_of(int fd)
+int node_fd(fuse_ino_t ino)
 {
-	struct fd_path path;
-	snprintf(path.text, sizeof(path.text), "/proc/self/fd/%d", fd);
-	return path;
+	return node_of(ino)->fd;
+}
+
+int node_stat(fuse_ino_t ino, struct stat *st)
+{
+	return fstat(node_fd(ino), st);
+}
+
+double node_timeout(void)
+{
+	return options.timeout;
 }
 
 int nodes_init(const char *source)

@@ -24,7 +24,7 @@ PAGE = 4096
 @pytest.fixture
 def program(libs, compiled):
     first, *others = sorted(EXAMPLES.glob("passthrough*.c"))
-    return compiled(libs["so4"], first, *others, flags=STRICT)
+    return compiled(libs["so4"], first, *others, *sorted(EXAMPLES.glob("backing*.c")), flags=STRICT)
 
 
 @pytest.fixture

@@ -3,16 +3,24 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
-#include "passthrough.h"
+#include "backing.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
-static void reply_result(fuse_req_t req, int result)
+struct fd_path path_of(int fd)
+{
+	struct fd_path path;
+	snprintf(path.text, sizeof(path.text), "/proc/self/fd/%d", fd);
+	return path;
+}
+
+void reply_result(fuse_req_t req, int result)
 {
 	fuse_reply_err(req, result == 0 ? 0 : errno);
 }
@@ -21,20 +29,21 @@ static void pt_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 {
 	struct stat st;
 	(void)fi;
-	if (fstat(node_of(ino)->fd, &st) != 0)
+	if (node_stat(ino, &st) != 0)
 		fuse_reply_err(req, errno);
 	else
-		fuse_reply_attr(req, &st, options.timeout);
+		fuse_reply_attr(req, &st, node_timeout());
 }
 
 static void pt_statx(fuse_req_t req, fuse_ino_t ino, int flags, int mask, struct fuse_file_info *fi)
 {
 	struct statx stx;
+	int fd = node_fd(ino);
 	(void)fi;
-	if (statx(node_of(ino)->fd, "", AT_EMPTY_PATH | flags, (unsigned int)mask, &stx) != 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | flags, (unsigned int)mask, &stx) != 0)
 		fuse_reply_err(req, errno);
 	else
-		fuse_reply_statx(req, 0, &stx, options.timeout);
+		fuse_reply_statx(req, 0, &stx, node_timeout());
 }
 
 static int set_mode(int fd, mode_t mode)
@@ -88,16 +97,16 @@ static int set_times(int fd, const struct stat *st, int to_set)
 static void pt_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
 {
 	const struct fuse_ctx *caller = fuse_req_ctx(req);
-	int fd = node_of(ino)->fd, result = 0;
+	int fd = node_fd(ino), result = fd < 0 ? -1 : 0;
 
 	/*
 	 * Nothing to set: somebody writes to a set-user-ID file or one with capabilities. The backing file would lose
 	 * them by that write, too, but the kernel remembers the mode that this reply has.
 	 */
-	if ((to_set & ~(FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)) == 0)
+	if (result == 0 && (to_set & ~(FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)) == 0)
 		result = clear_set_ids(fd);
 	/* The owner first: that clears what the mode may set. */
-	if (to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+	if (result == 0 && to_set & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
 		result = set_owner(fd, st, to_set, caller && caller->uid == 0);
 	if (result == 0 && to_set & FUSE_SET_ATTR_MODE)
 		result = set_mode(fd, st->st_mode & 07777);
@@ -114,17 +123,24 @@ static void pt_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_s
 static void pt_statfs(fuse_req_t req, fuse_ino_t ino)
 {
 	struct statvfs st;
-	if (fstatvfs(node_of(ino)->fd, &st) != 0)
+	int fd = node_fd(ino);
+
+	if (fd < 0 || fstatvfs(fd, &st) != 0)
 		fuse_reply_err(req, errno);
 	else
 		fuse_reply_statfs(req, &st);
 }
 
-/* Replies with the value or list that READ puts into a buffer, or with its size where that was asked. */
-#define REPLY_XATTR(req, size, read_into)                                                                              \
+/*
+ * Replies with the value or list that READ_INTO takes from the node's file, at `path.text`, into a buffer, or with its size
+ * where that was asked.
+ */
+#define REPLY_XATTR(req, ino, size, read_into)                                                                         \
 	do {                                                                                                           \
+		int fd = node_fd(ino);                                                                                 \
+		struct fd_path path = path_of(fd);                                                                     \
 		char *value = malloc((size) + 1);                                                                      \
-		ssize_t len = value ? (read_into) : (errno = ENOMEM, -1);                                              \
+		ssize_t len = fd < 0 ? -1 : value ? (read_into) : (errno = ENOMEM, -1);                                \
 		if (len < 0)                                                                                           \
 			fuse_reply_err(req, errno);                                                                    \
 		else if ((size) == 0)                                                                                  \
@@ -136,22 +152,24 @@ static void pt_statfs(fuse_req_t req, fuse_ino_t ino)
 
 static void pt_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	REPLY_XATTR(req, size, getxattr(path_of(node_of(ino)->fd).text, name, value, size));
+	REPLY_XATTR(req, ino, size, getxattr(path.text, name, value, size));
 }
 
 static void pt_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	REPLY_XATTR(req, size, listxattr(path_of(node_of(ino)->fd).text, value, size));
+	REPLY_XATTR(req, ino, size, listxattr(path.text, value, size));
 }
 
 static void pt_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
-	reply_result(req, setxattr(path_of(node_of(ino)->fd).text, name, value, size, flags));
+	int fd = node_fd(ino);
+	reply_result(req, fd < 0 ? -1 : setxattr(path_of(fd).text, name, value, size, flags));
 }
 
 static void pt_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-	reply_result(req, removexattr(path_of(node_of(ino)->fd).text, name));
+	int fd = node_fd(ino);
+	reply_result(req, fd < 0 ? -1 : removexattr(path_of(fd).text, name));
 }
 
 void attributes_add(struct fuse_lowlevel_ops *ops)

@@ -7,12 +7,15 @@
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
-#include "passthrough.h"
+#include "backing.h"
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,4 +90,25 @@ void become_daemon(void)
 	setfsgid(0);
 	/* Becoming root brought CAP_FSETID back. */
 	keep_set_ids(false);
+}
+
+void raise_limit(void)
+{
+	struct rlimit limit;
+	FILE *file = fopen("/proc/sys/fs/nr_open", "re");
+	unsigned long most = 0;
+
+	if (file) {
+		if (fscanf(file, "%lu", &most) != 1)
+			most = 0;
+		fclose(file);
+	}
+	limit = (struct rlimit){ .rlim_cur = most, .rlim_max = most };
+	if (most && setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return;
+	/* Not root: as far as it goes. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
