@@ -173,13 +173,15 @@ def abort(connection):
 class Daemon:
     """A file system daemon that a test started, in the foreground or not."""
 
-    def __init__(self, guard, argv, mountpoint, env):
+    def __init__(self, guard, argv, mountpoint, env, pass_fds=()):
         self.mountpoint = mountpoint
         self.guard = guard
         self.exit_code = None
         self._log = guard.work / f"daemon-{len(guard.daemons)}.log"
         with self._log.open("wb") as log:
-            self.launcher = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.launcher = subprocess.Popen(
+                argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=pass_fds
+            )
         self.pid = self.launcher.pid
 
     def output(self):
@@ -260,9 +262,9 @@ class Guard:
         path.mkdir(parents=True)
         return path
 
-    def start(self, library, argv, *, mountpoint=None, env=None):
+    def start(self, library, argv, *, mountpoint=None, env=None, pass_fds=()):
         """Starts a daemon without waiting for its mount."""
-        daemon = Daemon(self, [str(a) for a in argv], mountpoint or self.mountpoint, library.env(env))
+        daemon = Daemon(self, [str(a) for a in argv], mountpoint or self.mountpoint, library.env(env), pass_fds)
         self.daemons.append(daemon)
         return daemon
 

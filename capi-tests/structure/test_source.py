@@ -11,7 +11,7 @@ SRC = REPO / "src"
 # Imports only go down, from a layer to those below it.
 LAYERS = [
     {"capi"},
-    {"dispatch", "recovery", "hl"},
+    {"dispatch", "hl"},
     {"session"},
     {"decode", "encode", "transport", "mount", "passthrough", "recovery"},
     {"abi", "opt", "sync"},

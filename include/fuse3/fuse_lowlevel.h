@@ -243,6 +243,43 @@ enum fuse_notify_entry_flags {
 /** In to_set of setattr: a mark inside the kernel, never passed on. */
 #define FUSE_SET_ATTR_TOUCH (1 << 17)
 
+/** Of fuse_resend_ops: the request is served as if it came for the first time. */
+#define FUSE_RESEND_HANDLE 0
+
+/**
+ * Of fuse_resend_ops: the reply that the predecessor recorded is sent; if there is none, as FUSE_RESEND_HANDLE. What is
+ * done without these functions.
+ */
+#define FUSE_RESEND_ANSWER 1
+
+/**
+ * What a daemon has to say of requests that the kernel sends once more, because a predecessor read them and died. Since
+ * fusewire 1.0.
+ */
+struct fuse_resend_ops {
+    /** `sizeof(struct fuse_resend_ops)`: members that come later are absent for older programs. */
+    size_t size;
+    /**
+     * Decides what becomes of a request, before it is served. It must not reply.
+     *
+     * - `req`: the request: fuse_req_journaled(), fuse_req_ctx() and the like may be used.
+     * - `opcode`: its number in `<linux/fuse.h>`.
+     * - `ino`: the inode that it is about.
+     *
+     * Returns FUSE_RESEND_HANDLE, FUSE_RESEND_ANSWER, or a negative errno, with which the request fails. May be NULL.
+     */
+    int (*classify)(fuse_req_t req, uint32_t opcode, fuse_ino_t ino);
+    /**
+     * All requests that were sent once more have been delivered; called once, on the thread that delivered the last one.
+     *
+     * - `userdata`: the session's.
+     * - `n`: how many there were.
+     *
+     * May be NULL.
+     */
+    void (*drained)(void *userdata, size_t n);
+};
+
 /**
  * The callbacks of a low-level file system, given to fuse_session_new().
  *
@@ -941,6 +978,89 @@ size_t fuse_add_direntry_plus(fuse_req_t req,
 int fuse_session_loop(struct fuse_session *se);
 
 /**
+ * Finds the node that has this name, or makes it, and holds it until fuse_node_put().
+ *
+ * A node is an inode as the kernel knows it: its nodeid, and how often the kernel has looked it up. The daemon names it by
+ * bytes that mean the same to another process: a file handle, a path, a number. Nodes live in the session's state, so that
+ * a successor finds all that the kernel still holds under the same nodeids. A node lives while somebody holds it or the
+ * kernel has looked it up; the library counts lookups when fuse_reply_entry(), fuse_reply_create() or a readdirplus reply
+ * names it, and takes them back when the kernel forgets, before the forget callback is called. To be held until that reply
+ * was sent. No nodeid is ever used twice.
+ *
+ * - `se`: a session whose table has names of so many bytes.
+ * - `bytes`, `len`: the name, copied.
+ *
+ * Returns the nodeid, or 0 with errno: EMSGSIZE when the name is too long, ENOSPC when the table is full (16 million),
+ * ENOMEM, ENOTSUP without a table of nodes, and before the mount. May be called on any thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session, `bytes` points to `len` bytes.
+ */
+fuse_ino_t fuse_node_get(struct fuse_session *se, const void *bytes, size_t len);
+
+/**
+ * Gives back what fuse_node_get() holds.
+ *
+ * Returns 1 when that was the end of the node; 0 when it lives on, as the kernel or somebody else needs it; -ESTALE when
+ * there is no such node; -EINVAL when nobody holds it; -ENOTSUP without a table of nodes. May be called on any thread.
+ * Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_node_put(struct fuse_session *se, fuse_ino_t ino);
+
+/**
+ * Copies a node's name.
+ *
+ * - `ino`: its nodeid; FUSE_ROOT_ID is always there, with no bytes until fuse_node_update() gave it some.
+ * - `bytes`: room for `size` bytes.
+ *
+ * Returns the name's length in bytes; -ERANGE when that is more than `size`, and nothing is copied; -ESTALE when there is
+ * no such node; -ENOTSUP without a table of nodes. May be called on any thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session, `bytes` has room for `size` bytes.
+ */
+int fuse_node_read(struct fuse_session *se, fuse_ino_t ino, void *bytes, size_t size);
+
+/**
+ * Gives a node another name, for daemons whose names change: paths, when something is renamed. A successor finds the old
+ * name or the new one, never a part.
+ *
+ * - `ino`: the nodeid; FUSE_ROOT_ID: how the root is named from the start on.
+ * - `bytes`, `len`: the name, copied.
+ *
+ * Returns 0; -EEXIST when another node has the name; -ESTALE when there is no such node; -EMSGSIZE when the name is too
+ * long; -ENOMEM; -ENOTSUP without a table of nodes. May be called on any thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session, `bytes` points to `len` bytes.
+ */
+int fuse_node_update(struct fuse_session *se, fuse_ino_t ino, const void *bytes, size_t len);
+
+/**
+ * The generation of a node's place in the table, which its nodeid contains: what `generation` of struct
+ * fuse_entry_param may say, 0 being as good. 0 for a nodeid that is none. May be called on any thread. Since fusewire
+ * 1.0.
+ */
+uint64_t fuse_node_generation(struct fuse_session *_se, fuse_ino_t ino);
+
+/**
+ * How often the kernel has looked a node up, less what it forgot.
+ *
+ * After a crash that may be too much, never too little: lookups whose reply was about to be sent, and forgets that were
+ * read and not taken into account yet, in the instant of the crash. Such a node stays until the unmount.
+ *
+ * Returns -ESTALE when there is no such node, -ENOTSUP without a table of nodes. May be called on any thread. Since
+ * fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int64_t fuse_node_nlookup(struct fuse_session *se, fuse_ino_t ino);
+
+/**
  * Wakes those who poll(2) a file.
  *
  * `ph`: the handle that the poll callback got; it stays the daemon's, also when the session is gone. The kernel polls
@@ -1150,6 +1270,188 @@ int fuse_passthrough_open(fuse_req_t req, int fd);
  * EPERM without CAP_SYS_ADMIN. Since libfuse 3.17, kernel 6.9.
  */
 int fuse_passthrough_close(fuse_req_t req, int backing_id);
+
+/**
+ * Declares that the daemon can be replaced under its mount: it keeps nothing that a request needs in its own memory, and
+ * its nodeids and file handles mean the same to another process of it.
+ *
+ * Under `fusewire-keep`, or a service manager that keeps file descriptors, fuse_session_mount() then takes over the mount
+ * of a predecessor if there is one; else it mounts and has device and state kept. Without either, whoever wants to
+ * replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state().
+ *
+ * - `se`: a session that is not mounted yet.
+ * - `node_bytes`: most bytes of a node's name, see fuse_node_get(); 0 for a daemon that has nodeids of its own, which must
+ *   be stable. 4096 at most.
+ *
+ * Returns 0, or a negative errno after a log line: -EINVAL for other sizes, and with the mount option auto_unmount, which
+ * unmounts when the process dies; -EBUSY for a session that is mounted or was declared already. Programs call it from one
+ * thread. Since fusewire 1.0; works best from Linux 6.9 on, see fuse_session_has_resend().
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_set_recoverable(struct fuse_session *se, size_t node_bytes);
+
+/**
+ * The state of a recoverable session, for fuse_session_restore_state() of a successor.
+ *
+ * It is memory that the session keeps up to date from the mount on, whole at every instant: an fd of it may be taken at
+ * any time and stays right. May be called on any thread.
+ *
+ * - `se`: the session.
+ *
+ * Returns a new fd of that memory, close-on-exec, the caller's to close; else -ENOTSUP when the session was not declared
+ * recoverable, -ENOTCONN when it is not mounted, or another negative errno. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_save_state(struct fuse_session *se);
+
+/**
+ * Takes over the mount of a predecessor, in the place of fuse_session_mount().
+ *
+ * Checks that state and device belong together, calls the init callback with what the kernel offered the predecessor, has
+ * the kernel send again what was in flight, and puts that in the order of its age for the loop that follows. The
+ * predecessor must be gone, or have called fuse_session_detach(): nobody else can serve from the state.
+ *
+ * - `se`: a session that was declared recoverable as its predecessor was, with the same mount options.
+ * - `state_fd`: from fuse_session_save_state().
+ * - `fds`: `nfds` file descriptors: the device (fuse_session_fd()) and, after it, each clone that the predecessor used
+ *   (none without clone_fd).
+ *
+ * On success all of them are the session's; else they stay the caller's. Returns 0, or a negative errno after a log line
+ * that says what is wrong, and nothing is served: -EBUSY when another process serves from the state, -EBADMSG when it is
+ * damaged, -EPROTO when it is of another version, other options, or the init callback now asks for other things, -ESTALE
+ * when the device is another connection's, -ENOTCONN when it is not mounted any more, -EPERM when another user mounted,
+ * -ENOTSUP without fuse_session_set_recoverable(). Programs call it from one thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session, `fds` points to `nfds` numbers.
+ */
+int fuse_session_restore_state(struct fuse_session *se, int state_fd, const int *fds, size_t nfds);
+
+/**
+ * Gives the connection up without unmounting, for a planned replacement: the mount lives on, and what is in flight is
+ * the successor's to answer. The destroy callback is not called.
+ *
+ * Loops that are running, or paused, end. Requests that the daemon still holds become stale. What is left is
+ * fuse_session_destroy(); fuse_session_unmount() does nothing any more.
+ *
+ * - `se`: a recoverable session, preferably after fuse_session_pause().
+ *
+ * Returns 0, -ENOTSUP when it was not declared recoverable, -ENOTCONN when it is not mounted. May be called on any thread
+ * but in a callback. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_detach(struct fuse_session *se);
+
+/**
+ * Stops receiving requests and waits for those in flight. Applications wait meanwhile.
+ *
+ * - `se`: a session that is mounted.
+ * - `timeout_ms`: how long to wait, in milliseconds.
+ *
+ * Returns how many requests are left, 0 when all were answered: the loops wait then, until fuse_session_resume(), an exit
+ * or fuse_session_detach(). A negative errno: -ENOTCONN when the session is not mounted, -ENOTSUP with I/O functions of
+ * the daemon's own (fuse_session_custom_io()). While it is paused, fuse_session_receive_buf() returns -EAGAIN. May be
+ * called on any thread; one that serves a request waits for itself, as long as it may. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_pause(struct fuse_session *se, unsigned int timeout_ms);
+
+/**
+ * Goes on after fuse_session_pause().
+ *
+ * - `se`: the session.
+ *
+ * Returns 0, or -ENOTCONN when it is not mounted. May be called on any thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_resume(struct fuse_session *se);
+
+/**
+ * Has the kernel send again every request that was read from the connection and not answered. They come with
+ * FUSE_REQ_RESEND, before all others but in no order; replies under their old number fail with -ENOENT.
+ *
+ * fuse_session_restore_state() does that by itself. A process that calls it while it still holds requests gets them twice.
+ *
+ * - `se`: the session.
+ *
+ * Returns 0, -ENOSYS when the kernel's protocol is older than 7.40, or another negative errno of the kernel's. May be
+ * called on any thread. Since fusewire 1.0, Linux 6.9.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_lowlevel_notify_resend(struct fuse_session *se);
+
+/**
+ * Whether the kernel can send requests again: 1 if it said so in INIT, else 0, and before INIT. Where it cannot, a
+ * successor answers requests in flight from the journal, or with EIO. May be called on any thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session.
+ */
+int fuse_session_has_resend(struct fuse_session *se);
+
+/**
+ * Whether the kernel sent the request before: 1 if so, else 0. fuse_req_flags() says the same by FUSE_REQ_RESEND.
+ *
+ * 0 after a log line when the request is not in flight. May be called on any thread until the reply. Since fusewire 1.0,
+ * Linux 6.9.
+ */
+int fuse_req_is_resend(fuse_req_t req);
+
+/**
+ * Says what is to become of requests that are sent once more.
+ *
+ * - `se`: a session, before fuse_session_mount() or fuse_session_restore_state().
+ * - `ops`: the functions, copied.
+ *
+ * Returns 0; -EINVAL after a log line for a null pointer or a size that cannot be; -EBUSY when it was called before.
+ * Programs call it from one thread. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `se` is a session, `ops` points to as many bytes as its first member says.
+ */
+int fuse_session_set_resend_ops(struct fuse_session *se, const struct fuse_resend_ops *ops);
+
+/**
+ * Notes something with a request, for a successor that gets it once more: what the daemon is about to do, so that the
+ * successor can tell whether it was done. To be called before that; no system call is made.
+ *
+ * - `req`: a request of a recoverable session.
+ * - `cookie`: `len` bytes, copied; 48 at most. A later call replaces them.
+ *
+ * Returns 0; -ENOTSUP when the session is not recoverable; -EMSGSIZE when there are too many bytes; -EINVAL after a log
+ * line when the request is not in flight. May be called on any thread until the reply. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `cookie` points to `len` bytes.
+ */
+int fuse_req_journal(fuse_req_t req, const void *cookie, size_t len);
+
+/**
+ * What a predecessor noted with a request that is sent once more, by fuse_req_journal().
+ *
+ * - `req`: a request of a recoverable session.
+ * - `cookie`: room for `size` bytes; may be NULL where `size` is 0.
+ *
+ * Returns how many bytes were noted, of which no more than `size` are copied; 0 when nothing was, and for a request that
+ * comes for the first time; -ENOTSUP when the session is not recoverable; -EINVAL after a log line when the request is
+ * not in flight. May be called on any thread until the reply. Since fusewire 1.0.
+ *
+ * The caller owes:
+ * `cookie` has room for `size` bytes.
+ */
+int fuse_req_journaled(fuse_req_t req, void *cookie, size_t size);
 
 /**
  * Replies with an error, or with success where nothing else is to be said.

@@ -1,9 +1,10 @@
 //! Passthrough opens that a daemon asks for.
 
-use super::opens::{give_back, is};
+use super::opens::{give_back, is, note_open};
 use super::request::with_request;
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::opcode::Opcode;
+use crate::passthrough::Mode;
 use nix::errno::Errno;
 use std::os::fd::RawFd;
 
@@ -28,6 +29,7 @@ pub fn attach(req: fuse_req_t, ino: u64, fd: RawFd) -> Result<i32, Errno> {
             session.detach(ino);
             return if again { Ok(id) } else { refuse("the request is attached to another inode") };
         }
+        note_open(session, slot, ino, Mode::Passthrough(id));
         Ok(id)
     })
     .unwrap_or(Err(Errno::EINVAL))
@@ -40,7 +42,7 @@ pub fn detach(req: fuse_req_t, ino: u64) -> Result<(), Errno> {
             return Err(Errno::ENOENT);
         }
         let held = slot.take_held().ok_or(Errno::ENOENT)?;
-        give_back(session, slot.opcode(), held);
+        give_back(session, slot, held);
         Ok(())
     })
     .unwrap_or(Err(Errno::EINVAL))

@@ -9,13 +9,16 @@ mod arguments;
 mod attach;
 mod call;
 mod cuse;
+mod kept;
 mod opens;
 mod poll;
 mod request;
+mod resend;
 mod table;
 
 pub use attach::{attach, detach};
 pub use cuse::CuseTable;
 pub use poll::PollHandle;
 pub use request::{Pending, find, live, with_session};
+pub use resend::{ResendHooks, with_kept};
 pub use table::CTable;

@@ -4,12 +4,14 @@
 //! that releases a file holds it from its arrival on. What a request still holds when it ends goes with it: an error
 //! as the reply, or a reply that the kernel does not want, gives the open back.
 
-use super::request::{Pending, find};
+use super::request::{Pending, find, with_session};
 use crate::abi::c::common::cap::FUSE_CAP_PASSTHROUGH;
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::flags::OpenFlags;
 use crate::abi::opcode::Opcode;
-use crate::abi::wire::{EntryOut, OpenOut};
+use crate::abi::wire::{EntryOut, OpenOut, UNIQUE_RESEND};
+use crate::passthrough::{Kept, Mode};
+use crate::session::inflight::Slot;
 use crate::session::{Call, Session};
 use nix::errno::Errno;
 use std::io::IoSlice;
@@ -19,12 +21,26 @@ pub(super) fn is(opcode: u32, among: &[Opcode]) -> bool {
     among.iter().any(|one| *one as u32 == opcode)
 }
 
+/// The open that a request holds goes with it.
 #[cold]
-pub(super) fn give_back(session: &Session, opcode: u32, ino: u64) {
-    if is(opcode, &[Opcode::Release]) {
+pub(super) fn give_back(session: &Session, slot: &Slot, ino: u64) {
+    let release = is(slot.opcode(), &[Opcode::Release]);
+    if let Some(state) = session.state() {
+        // Before it is counted: whoever dies in between leaves one too many, which is harmless.
+        let (ino, kept) = if release { (ino, Kept::Released.word()) } else { (0, 0) };
+        state.journal.set_opened(slot.index(), ino, kept);
+    }
+    if release {
         session.released(ino);
     } else {
         session.detach(ino);
+    }
+}
+
+/// An open was counted for a request in flight.
+pub(super) fn note_open(session: &Session, slot: &Slot, ino: u64, mode: Mode) {
+    if let Some(state) = session.state() {
+        state.journal.set_opened(slot.index(), ino, Kept::Opened(mode).word());
     }
 }
 
@@ -33,9 +49,16 @@ pub(super) fn give_back(session: &Session, opcode: u32, ino: u64) {
 pub fn release_arrived(call: &Call<'_>, req: fuse_req_t) {
     if call.wants & FUSE_CAP_PASSTHROUGH != 0
         && let Some((slot, _)) = find(req, "release")
+        && !was_released(req, call.header.unique)
     {
         slot.hold(call.header.nodeid);
     }
+}
+
+/// Whether a predecessor counted the RELEASE already.
+#[inline]
+fn was_released(req: fuse_req_t, unique: u64) -> bool {
+    unique & UNIQUE_RESEND != 0 && with_session(req, "release", |session| session.was_released(unique)).unwrap_or(false)
 }
 
 impl Pending {
@@ -48,6 +71,9 @@ impl Pending {
             self.session().opened(open.open_flags & OpenFlags::DIRECT_IO.bits() != 0);
         }
         let counted = if directory { None } else { self.session().opening(ino, attached, &mut open) };
+        if let Some(mode) = counted {
+            note_open(self.session(), self.slot(), ino, mode);
+        }
         let open = IoSlice::new(open.as_bytes());
         let sent = match entry {
             Some(entry) => self.send(0, &[IoSlice::new(entry.as_bytes()), open]),
@@ -70,7 +96,7 @@ impl Pending {
     #[cold]
     fn give_back_held(&self) {
         if let Some(ino) = self.slot().take_held() {
-            give_back(self.session(), self.slot().opcode(), ino);
+            give_back(self.session(), self.slot(), ino);
         }
     }
 
@@ -89,5 +115,8 @@ impl Drop for Pending {
     #[inline]
     fn drop(&mut self) {
         self.give_back_open();
+        if let Some(state) = self.session().state() {
+            state.settle(self.slot());
+        }
     }
 }

@@ -117,6 +117,14 @@ impl Pending {
 
     #[inline]
     pub(super) fn send(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        match self.session().state() {
+            None => self.send_now(error, parts),
+            Some(state) => self.send_kept(state, error, parts),
+        }
+    }
+
+    #[inline]
+    pub(super) fn send_now(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.session().send(self.channel(), self.slot().unique(), error, parts)
     }
 
@@ -128,7 +136,7 @@ impl Pending {
     /// Whether the reply may go through a pipe.
     pub fn may_be_piped(&self) -> bool {
         let wanted = self.session().wants() & FUSE_CAP_SPLICE_WRITE != 0;
-        wanted && self.channel().splices_out() && !self.takes_none()
+        wanted && self.channel().splices_out() && !self.takes_none() && !self.must_be_seen()
     }
 
     /// Whether the pages of such a reply may become the kernel's.

@@ -23,6 +23,8 @@ pub enum Notification {
     Delete(NotifyDeleteOut),
     /// Every cached entry of the connection is stale (since 7.44).
     IncEpoch,
+    /// What was read and not answered is to be sent again (since 7.40).
+    Resend,
     /// Inodes that the kernel should forget if it can; their nodeids follow (since 7.45).
     Prune(NotifyPruneOut),
 }
@@ -37,6 +39,7 @@ impl Notification {
             Self::Store(_) => 4,
             Self::Retrieve(_) => 5,
             Self::Delete(_) => 6,
+            Self::Resend => 7,
             Self::IncEpoch => 8,
             Self::Prune(_) => 9,
         }
@@ -51,7 +54,7 @@ impl Notification {
             Self::Store(out) => out.as_bytes(),
             Self::Retrieve(out) => out.as_bytes(),
             Self::Delete(out) => out.as_bytes(),
-            Self::IncEpoch => &[],
+            Self::IncEpoch | Self::Resend => &[],
             Self::Prune(out) => out.as_bytes(),
         }
     }

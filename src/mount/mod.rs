@@ -82,6 +82,19 @@ impl Mount {
         }
     }
 
+    /// A mount that a predecessor made, where and under which number. An empty path: somebody else made it.
+    pub fn taken_over(path: CString, id: Option<u64>, recorded: bool) -> Self {
+        Self(if path.is_empty() { Kind::Inherited } else { Kind::Made { path, id, recorded, guard: None } })
+    }
+
+    /// What a successor has to know to unmount it; none where that is somebody else's.
+    pub fn made(&self) -> Option<(&CStr, Option<u64>, bool)> {
+        match &self.0 {
+            Kind::Inherited => None,
+            Kind::Made { path, id, recorded, .. } => Some((path, *id, *recorded)),
+        }
+    }
+
     /// Leaves the mount to another program, which gets the device. Under auto_unmount it stays guarded until that has
     /// ended, too.
     pub fn bequeath(self) -> Result<(), Errno> {

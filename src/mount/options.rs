@@ -142,7 +142,9 @@ impl Options {
         self.max_read
     }
 
-    pub(super) fn auto_unmount(&self) -> bool {
+    /// Whether the mount is to go when the process does.
+    /// Whether the mount is to go when the process does.
+    pub fn auto_unmount(&self) -> bool {
         self.auto_unmount
     }
 

@@ -8,4 +8,4 @@ mod status;
 mod table;
 
 pub use status::Status;
-pub use table::{Backing, Inode, Mode, Table};
+pub use table::{Kept, Mode, Table};

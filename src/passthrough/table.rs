@@ -7,6 +7,7 @@
 //! is done with the file. So this table never counts fewer opens than the kernel, and what it lets an open be, the
 //! kernel does too.
 
+use crate::recovery::opens::{Open, Opens};
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,26 +26,60 @@ pub enum Mode {
     Passthrough(i32),
 }
 
-/// A file that the kernel knows.
+/// What the journal says of the open that a request in flight counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backing {
-    /// The kernel's number for it, greater than 0.
-    pub id: i32,
-    /// It was registered for this table, which says when it is no longer needed; else by the daemon.
-    pub ours: bool,
+pub enum Kept {
+    /// It counted this one.
+    Opened(Mode),
+    /// It counted one less.
+    Released,
 }
 
-/// The opens of one inode, as plain data: what a successor of the daemon has to know, since ids outlive it.
+impl Kept {
+    /// As the journal has it.
+    pub fn word(self) -> u64 {
+        match self {
+            Self::Opened(Mode::Cached) => 1,
+            Self::Opened(Mode::Direct) => 2,
+            Self::Released => 3,
+            Self::Opened(Mode::Passthrough(id)) => 1 << 32 | u64::from(id as u32),
+        }
+    }
+
+    /// The same back.
+    pub fn from_word(word: u64) -> Option<Self> {
+        match word {
+            1 => Some(Self::Opened(Mode::Cached)),
+            2 => Some(Self::Opened(Mode::Direct)),
+            3 => Some(Self::Released),
+            _ if word >> 32 == 1 => Some(Self::Opened(Mode::Passthrough(word as u32 as i32))),
+            _ => None,
+        }
+    }
+}
+
+/// A file that the kernel knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Backing {
+    /// The kernel's number for it, greater than 0.
+    id: i32,
+    /// It was registered for this table, which says when it is no longer needed; else by the daemon.
+    ours: bool,
+}
+
+/// The opens of one inode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Inode {
+struct Inode {
     /// Number of opens through the page cache.
-    pub cached: u32,
+    cached: u32,
     /// Number of direct opens that are not passthrough.
-    pub direct: u32,
+    direct: u32,
     /// Number of passthrough opens.
-    pub passthrough: u32,
+    passthrough: u32,
     /// Their file; there is one as long as they are more than none.
-    pub backing: Option<Backing>,
+    backing: Option<Backing>,
+    /// Where it is kept for a successor.
+    place: Option<usize>,
 }
 
 impl Inode {
@@ -81,6 +116,14 @@ impl Inode {
     }
 }
 
+impl From<Inode> for Open {
+    fn from(inode: Inode) -> Self {
+        let Inode { cached, direct, passthrough, backing, .. } = inode;
+        let Backing { id, ours } = backing.unwrap_or(Backing { id: 0, ours: false });
+        Self { cached, direct, passthrough, backing: id, ours }
+    }
+}
+
 #[derive(Default)]
 #[repr(align(64))] // a lock that one processor takes leaves those of the others in their caches
 struct Shard(Mutex<HashMap<u64, Inode>>);
@@ -90,13 +133,51 @@ pub struct Table {
     shards: Box<[Shard]>,
     /// A direct open may be mapped shared, which the daemon is not told of and which makes it a cached one.
     direct_may_cache: bool,
+    /// Where a successor finds it, since the kernel's ids outlive the process.
+    kept: Option<Opens>,
 }
 
 impl Table {
     /// A table in which nothing is open. With `direct_may_cache`, direct opens count as cached: FUSE_CAP_DIRECT_IO_ALLOW_MMAP
     /// is in force.
     pub fn new(direct_may_cache: bool) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), direct_may_cache }
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), direct_may_cache, kept: None }
+    }
+
+    /// The same, kept for a successor, with what `found` says was open in a predecessor's time. Returns the ids that it
+    /// registered and nothing needs, too.
+    pub fn kept(direct_may_cache: bool, kept: Opens, found: Vec<(usize, u64, Open)>) -> (Self, Vec<i32>) {
+        let mut unneeded = Vec::new();
+        let table = Self { kept: Some(kept), ..Self::new(direct_may_cache) };
+        for (place, ino, Open { cached, direct, passthrough, backing: id, ours }) in found {
+            let backing = (id > 0).then_some(Backing { id, ours });
+            let mut inode = Inode { cached, direct, passthrough, backing, place: Some(place) };
+            if passthrough == 0 && backing.is_some() {
+                // It died between registering the file and counting the open, or the other way round.
+                unneeded.extend(inode.backing.take().filter(|backing| backing.ours).map(|backing| backing.id));
+            }
+            table.shard(ino).lock().insert(ino, inode);
+            table.keep(ino, &mut inode);
+            if inode.is_idle() {
+                table.shard(ino).lock().remove(&ino);
+            }
+        }
+        (table, unneeded)
+    }
+
+    /// Writes an inode down for a successor. Under its shard's lock.
+    fn keep(&self, ino: u64, inode: &mut Inode) {
+        let Some(kept) = &self.kept else { return };
+        match inode.place {
+            Some(place) if inode.is_idle() => kept.clear(place),
+            Some(place) => kept.write(place, ino, &(*inode).into()),
+            None => {
+                inode.place = kept.place();
+                if let Some(place) = inode.place {
+                    kept.write(place, ino, &(*inode).into());
+                }
+            }
+        }
     }
 
     fn shard(&self, ino: u64) -> &Mutex<HashMap<u64, Inode>> {
@@ -118,6 +199,7 @@ impl Table {
         };
         inode.passthrough = inode.passthrough.checked_add(1).ok_or(Errno::EMFILE)?;
         inode.backing = Some(backing);
+        self.keep(ino, &mut inode);
         inodes.insert(ino, inode);
         Ok(backing.id)
     }
@@ -137,6 +219,7 @@ impl Table {
         }
         let count = inode.count(mode);
         *count = count.saturating_add(1);
+        self.keep(ino, inode);
         mode
     }
 
@@ -160,23 +243,11 @@ impl Table {
         // None: it was opened before there was a table.
         let inode = inodes.get_mut(&ino)?;
         let unneeded = inode.leave(mode(inode));
+        self.keep(ino, inode);
         if inode.is_idle() {
             inodes.remove(&ino);
         }
         unneeded
-    }
-
-    /// All that is open, to be given to [`restore`](Self::restore) by a successor.
-    pub fn save(&self) -> Vec<(u64, Inode)> {
-        let all = |shard: &Shard| shard.0.lock().iter().map(|(ino, inode)| (*ino, *inode)).collect::<Vec<_>>();
-        self.shards.iter().flat_map(all).collect()
-    }
-
-    /// Takes over what was open when a predecessor saved it.
-    pub fn restore(&self, saved: impl IntoIterator<Item = (u64, Inode)>) {
-        for (ino, inode) in saved {
-            self.shard(ino).lock().insert(ino, inode);
-        }
     }
 }
 

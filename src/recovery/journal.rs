@@ -262,6 +262,12 @@ impl Inheritance {
         Ok(Self { memory: memory.clone(), places: Mutex::new(places) })
     }
 
+    /// What is known of one request.
+    pub fn find(&self, unique: u64) -> Option<Entry> {
+        let place = self.places.lock().get(&unique).copied()?;
+        inherited(&self.memory, place).and_then(read)
+    }
+
     /// Everything that was in flight.
     pub fn entries(&self) -> Vec<Entry> {
         let places = self.places.lock();

@@ -10,3 +10,4 @@ pub mod layout;
 pub mod memory;
 pub mod nodes;
 pub mod opens;
+pub mod store;

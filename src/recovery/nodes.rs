@@ -128,7 +128,7 @@ impl Nodes {
         let root = nodes.node(ROOT).ok_or(Errno::EINVAL)?;
         root.write(0, &[]);
         root.head[STATE].store(LIVE, Ordering::Release);
-        nodes.free.lock().extend(ROOT + 1..nodes.area.used(&nodes.memory));
+        nodes.free.lock().extend((ROOT + 1..nodes.area.used(&nodes.memory)).rev());
         Ok(nodes)
     }
 
@@ -137,7 +137,8 @@ impl Nodes {
     pub fn restore(memory: Memory) -> Result<Self, Errno> {
         let nodes = Self::new(memory);
         let mut free = Vec::new();
-        for index in ROOT..nodes.area.used(&nodes.memory) {
+        // The lowest place comes to be used first.
+        for index in (ROOT..nodes.area.used(&nodes.memory)).rev() {
             let Some(node) = nodes.node(index) else { continue };
             node.head[HOLDS].store(0, Ordering::Relaxed);
             if node.state() & LIVE == 0 {
@@ -224,6 +225,11 @@ impl Nodes {
             at = node.head[NEXT].load(Ordering::Relaxed) as usize;
         }
         None
+    }
+
+    /// The generation that a nodeid contains.
+    pub fn generation(nodeid: u64) -> u64 {
+        nodeid >> GENERATION_SHIFT
     }
 
     /// The node with this name, made if there is none, and held. EMSGSIZE for a name that is too long, ENOSPC when the

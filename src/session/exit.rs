@@ -69,6 +69,15 @@ impl Session {
         }
     }
 
+    /// Wakes the threads that are receiving.
+    pub(super) fn wake_receivers(&self) {
+        self.ring();
+        let receiver = Thread::from_number(self.exit.receiving.load(Ordering::SeqCst));
+        if receiver.number() != 0 && !receiver.is_current() {
+            receiver.wake();
+        }
+    }
+
     /// Asks the loops to end and to return `status`.
     pub fn exit_with(&self, status: i32) {
         self.exit.status.store(status, Ordering::SeqCst);

@@ -58,6 +58,9 @@ impl Session {
                     show_answer(&out);
                 }
                 let agreed = arg.major == KERNEL_VERSION;
+                if agreed {
+                    self.save_negotiation(arg, flags2, &out);
+                }
                 // Before the reply: requests may arrive at once, on other threads.
                 self.stage.store(if agreed { Stage::SERVING } else { Stage::NEW }, Ordering::SeqCst);
                 let size = if agreed && arg.minor < 23 { COMPAT_22_INIT_OUT } else { size_of::<InitOut>() };
@@ -76,7 +79,7 @@ impl Session {
         }
     }
 
-    fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {
+    pub(super) fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {
         // A copy: the daemon's callback may use functions that look at the parameters in force.
         let mut conn = *self.conn.lock();
         conn.proto_major = arg.major;
@@ -97,7 +100,11 @@ impl Session {
         let largest = if offer.contains(InitFlags::MAX_PAGES) { room } else { room.min(DEFAULT_PAGES * page_size()) };
         let largest = u32::try_from(largest).unwrap_or(u32::MAX);
         conn.max_write = conn.max_write.min(largest);
-        let further = self.agree(&mut conn, arg, offer)?;
+        let mut further = self.agree(&mut conn, arg, offer)?;
+        self.resends.store(offer.contains(InitFlags::HAS_RESEND), Ordering::Relaxed);
+        if self.is_recoverable() {
+            further |= offer & InitFlags::HAS_RESEND;
+        }
         conn.max_write = conn.max_write.min(largest);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
         let out = reply(&mut conn, version, arg, offer, further);

@@ -48,6 +48,9 @@ pub struct Intake {
 impl Intake {
     /// Receives one message, into the pipe or into `memory`, which has room for every message.
     pub fn receive(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
+        if let Some(size) = session.next_read_before(memory) {
+            return Ok(Received::InMemory(size));
+        }
         if session.splices_writes() && self.patience > 0 && self.make_ready(session.buf_size().min(memory.len())) {
             return self.receive_piped(session, channel, memory);
         }

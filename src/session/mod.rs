@@ -17,8 +17,10 @@ mod intake;
 mod interrupt;
 mod notify;
 mod passthrough;
+mod pause;
 mod pool;
 mod process;
+mod recovery;
 mod single;
 pub mod start;
 mod teardown;
@@ -30,6 +32,7 @@ pub use handler::{Call, Handler, Provides};
 pub use inflight::Token;
 pub use intake::{Intake, Received};
 pub use process::{memory_buffer, payload_buffer};
+pub use recovery::{Hooks, State, Verdict};
 
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::opcode::Opcode;
@@ -46,6 +49,8 @@ use nix::errno::Errno;
 use notify::Retrieves;
 use parking_lot::Mutex;
 use passthrough::Passthrough;
+use pause::Pause;
+use recovery::Recovery;
 use std::io::IoSlice;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -113,6 +118,8 @@ pub struct Session {
     conn: Mutex<fuse_conn_info>,
     /// INIT's flags in force, read on the request path.
     flags: AtomicU64,
+    /// Whether the kernel offered to send requests again.
+    resends: AtomicBool,
     /// Capabilities in force.
     wants: AtomicU64,
     /// Whether the data of large writes may stay in a pipe.
@@ -136,6 +143,8 @@ pub struct Session {
     interrupts: Interrupts,
     retrieves: Retrieves,
     passthrough: Passthrough,
+    recovery: Recovery,
+    pause: Pause,
     exit: Exit,
     /// Who may use the file system besides root, under `allow_root`.
     owner: u32,
@@ -155,6 +164,7 @@ impl Session {
             buf_size: AtomicUsize::new(init::largest_buffer()),
             conn: Mutex::new(conn),
             flags: AtomicU64::new(0),
+            resends: AtomicBool::new(false),
             wants: AtomicU64::new(0),
             splices_writes: AtomicBool::new(false),
             opens_direct: AtomicBool::new(false),
@@ -167,6 +177,8 @@ impl Session {
             interrupts: Interrupts::default(),
             retrieves: Retrieves::default(),
             passthrough: Passthrough::default(),
+            recovery: Recovery::default(),
+            pause: Pause::default(),
             exit: Exit::default(),
             owner: nix::unistd::getuid().as_raw(),
         })

@@ -6,6 +6,7 @@ use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::IoSlice;
+use std::sync::atomic::Ordering;
 
 /// Retrieve notifications whose data has not arrived: number of the notification -> the daemon's cookie.
 #[derive(Default)]
@@ -51,6 +52,11 @@ impl Session {
     /// The protocol's minor version in force, 0 before INIT.
     pub fn proto_minor(&self) -> u32 {
         self.conn.lock().proto_minor
+    }
+
+    /// Whether the kernel says that it can send requests again.
+    pub fn has_resend(&self) -> bool {
+        self.resends.load(Ordering::Relaxed)
     }
 
     /// Capabilities that the kernel offered.

@@ -7,6 +7,7 @@ use crate::abi::c::common::cap::{FUSE_CAP_DIRECT_IO_ALLOW_MMAP, FUSE_CAP_PASSTHR
 use crate::abi::flags::OpenFlags;
 use crate::abi::wire::OpenOut;
 use crate::passthrough::{Mode, Status, Table};
+use crate::recovery::opens::Opens;
 use crate::transport::privilege;
 use nix::errno::Errno;
 use std::os::fd::RawFd;
@@ -61,13 +62,22 @@ impl Session {
             _ => Status::NotAsked,
         };
         if status == Status::Starting {
-            self.passthrough.table.get_or_init(|| Table::new(wants & FUSE_CAP_DIRECT_IO_ALLOW_MMAP != 0));
+            self.passthrough.table.get_or_init(|| self.new_table(wants & FUSE_CAP_DIRECT_IO_ALLOW_MMAP != 0));
         } else if asked.is_none() && wants & both == both {
             log::warn!(
                 "FUSE_CAP_WRITEBACK_CACHE is wanted together with FUSE_CAP_PASSTHROUGH, which the kernel drops then"
             );
         }
         self.set_status(status);
+    }
+
+    /// A table of opens; a recoverable session's is kept, and begins with what a predecessor left.
+    fn new_table(&self, direct_may_cache: bool) -> Table {
+        let Some(state) = self.state() else { return Table::new(direct_may_cache) };
+        let (opens, found) = Opens::new(state.memory().clone());
+        let (table, unneeded) = Table::kept(direct_may_cache, opens, found);
+        unneeded.into_iter().for_each(|id| self.close_unneeded(Some(id)));
+        table
     }
 
     /// After INIT was answered: asks the kernel, which says no by EPERM and looks at the file descriptor last.

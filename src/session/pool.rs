@@ -76,6 +76,9 @@ impl Pool<'_> {
                 return Err(errno);
             }
             self.session.wait_for_bell()?;
+            if self.session.is_paused() {
+                workers.each(|worker| self.call_off(worker));
+            }
             workers.reap();
         }
         Ok(())
@@ -106,6 +109,9 @@ impl Pool<'_> {
         let channel = worker.channel.as_deref().map_or_else(|| self.session.channel(), Ok)?;
         let mut inbox = worker.inbox.lock();
         loop {
+            if self.session.is_paused() {
+                self.session.park();
+            }
             worker.receiving.store(true, Ordering::SeqCst);
             if self.session.exited() {
                 return Ok(());
@@ -116,6 +122,7 @@ impl Pool<'_> {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
                 Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) if self.session.is_paused() => continue,
                 Err(errno) => return Err(errno),
             }
             self.take_request(workers, inbox.opcode());
@@ -155,6 +162,8 @@ impl Pool<'_> {
             return Some(channel);
         }
         let made = self.session.channel().and_then(Channel::try_clone);
+        // One that is not kept would take its requests with it if the process died.
+        let made = made.and_then(|clone| self.session.keep_clone(&clone).map(|()| clone));
         made.map(Arc::new).inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
     }
 }
@@ -163,6 +172,7 @@ impl Crew for Pool<'_> {
     type Member = Worker;
 
     fn work(&self, workers: &Workers<'_, '_>, worker: &Worker) {
+        self.session.loop_begins();
         if let Err(errno) = self.serve(workers, worker) {
             self.failure.lock().get_or_insert(errno);
             self.session.exit();
@@ -170,6 +180,7 @@ impl Crew for Pool<'_> {
     }
 
     fn ended(&self, worker: &Worker) {
+        self.session.loop_ends();
         if let Some(channel) = &worker.channel {
             self.session.clones.lock().push(channel.clone());
         }

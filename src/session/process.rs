@@ -7,7 +7,7 @@ use super::{Channel, Session, Stage};
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
 use crate::abi::flags::InitFlags;
 use crate::abi::opcode::{Opcode, Reply};
-use crate::abi::wire::InHeader;
+use crate::abi::wire::{InHeader, UNIQUE_RESEND};
 use crate::decode::{self, Dialect, Fault, Operation, PIPED_HEAD, Payload, Piped, Request};
 use crate::transport::pipe::read_full;
 use nix::errno::Errno;
@@ -85,6 +85,14 @@ impl Session {
 
     #[inline]
     fn serve(&self, channel: &Channel, request: &Request<'_>) {
+        self.serve_one(channel, request);
+        if request.header.unique & UNIQUE_RESEND != 0 {
+            self.delivered(&request.header);
+        }
+    }
+
+    #[inline]
+    fn serve_one(&self, channel: &Channel, request: &Request<'_>) {
         let header = &request.header;
         if self.debug() {
             let InHeader { unique, nodeid, len, uid, gid, pid, opcode, .. } = *header;
@@ -93,6 +101,9 @@ impl Session {
                 "unique: {unique}, opcode: {name} ({opcode}), nodeid: {nodeid}, insize: {len}, pid: {pid}, \
                  uid: {uid}, gid: {gid}{operation}"
             );
+        }
+        if request.opcode == Opcode::Init && self.answer_init_again(channel, header.unique) {
+            return;
         }
         if let Err(errno) = self.admit(request) {
             if request.opcode.reply() == Reply::Needed {
@@ -111,9 +122,12 @@ impl Session {
             Operation::NotifyReply { .. } => self.retrieved(channel, request),
             operation => {
                 let Some(token) = self.arrive(channel, request) else { return };
+                self.note(token, request);
                 self.meet_interrupts(token, header.unique, channel);
-                let wants = self.wants.load(Ordering::Relaxed);
-                self.handler.call(Call { token, header, operation, wants });
+                if self.is_to_be_served(token, header) {
+                    let wants = self.wants.load(Ordering::Relaxed);
+                    self.handler.call(Call { token, header, operation, wants });
+                }
             }
         }
     }
@@ -189,6 +203,9 @@ impl Session {
         log::warn!("{name} ({opcode}), unique {unique}, of {len} bytes is refused: {}", errno.desc());
         if reply {
             let _ = self.send(channel, unique, -(errno as i32), &[]);
+        }
+        if unique & UNIQUE_RESEND != 0 {
+            self.delivered(header);
         }
     }
 }

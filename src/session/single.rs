@@ -50,7 +50,11 @@ impl Session {
         let thread = Thread::current()?;
         let _alarm = self.set_alarm();
         let mut inbox = Inbox::new(self.buf_size())?;
+        self.loop_begins();
         let outcome = loop {
+            if self.is_paused() {
+                self.park();
+            }
             let Some(receiving) = self.receiving(thread) else { break Ok(()) };
             let received = inbox.receive(self, channel);
             drop(receiving);
@@ -58,9 +62,11 @@ impl Session {
                 Ok(false) => break Ok(()),
                 Ok(true) => inbox.process(self, channel),
                 Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN) if self.is_paused() => {}
                 Err(errno) => break Err(errno),
             }
         };
+        self.loop_ends();
         self.finish_loop(outcome)
     }
 

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// A mount, and what the device's number leads to when it is closed.
 pub struct Mounted {
-    mount: Mount,
-    nowhere: OwnedFd,
+    pub(super) mount: Mount,
+    pub(super) nowhere: OwnedFd,
 }
 
 impl Session {
@@ -24,10 +24,18 @@ impl Session {
             return Err(Errno::EBUSY);
         }
         mount::occupy_standard_streams()?;
+        if let Some(taken_over) = self.take_up()? {
+            *mounted = Some(taken_over);
+            return Ok(());
+        }
+        self.prepare_state()?;
         let nowhere = fd::nowhere().inspect_err(|errno| log::error!("cannot mount: {}", errno.desc()))?;
         let (mount, device) = self.mount_served(mountpoint, nowhere.as_fd())?;
-        *mounted = Some(Mounted { mount, nowhere });
         self.take_device(device)?;
+        let kept = self.keep(&mount);
+        *mounted = Some(Mounted { mount, nowhere });
+        drop(mounted);
+        kept.inspect_err(|_| self.unmount())?;
         start::connected();
         Ok(())
     }
@@ -39,6 +47,7 @@ impl Session {
             && let Some(device) = channel.as_device()
         {
             mount.unmount(Closing { device: device.as_fd(), session: self, nowhere });
+            self.keep_no_more();
         }
     }
 
@@ -65,6 +74,11 @@ impl Session {
     /// Waits for replies that other threads are sending at this moment.
     pub fn destroy(&self) {
         self.end();
+        self.forsake_requests();
+    }
+
+    /// Makes requests stale that the daemon still holds.
+    fn forsake_requests(&self) {
         for slot in inflight::each() {
             while slot.session() == self.address() && (slot.token().is_some() || slot.is_busy()) {
                 if slot.token().and_then(|token| slot.claim(token)).is_none() {
@@ -72,6 +86,24 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+impl Session {
+    /// Gives the connection up without unmounting: what is in flight is a successor's. The daemon's destroy is not called.
+    /// ENOTSUP when the session is not recoverable, ENOTCONN when it is not mounted.
+    pub fn detach_connection(&self) -> Result<(), Errno> {
+        if !self.is_recoverable() {
+            return Err(Errno::ENOTSUP);
+        }
+        let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
+        self.stage.store(Stage::ENDED, Ordering::SeqCst);
+        self.started.store(false, Ordering::SeqCst);
+        self.exit();
+        self.forsake_requests();
+        self.retire(nowhere.as_fd());
+        self.leave_state();
+        mount.bequeath()
     }
 }
 

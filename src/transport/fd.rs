@@ -56,6 +56,14 @@ pub fn adopt(raw: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Another descriptor, close-on-exec, of what a number of the daemon's leads to. EBADF when nothing is open there.
+pub fn duplicate(raw: RawFd) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_DUPFD_CLOEXEC takes an int and fails with EBADF on a number that is not open.
+    let new = Errno::result(unsafe { libc::fcntl(raw, libc::F_DUPFD_CLOEXEC, 3) })?;
+    // SAFETY: the descriptor is new, and nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
+}
+
 /// Takes over a descriptor that the daemon gave away, as it is. None when nothing is open under the number, which a
 /// daemon may pass that does its I/O without one.
 pub fn own(raw: RawFd) -> Option<OwnedFd> {
@@ -63,6 +71,15 @@ pub fn own(raw: RawFd) -> Option<OwnedFd> {
     Errno::result(unsafe { libc::fcntl(raw, libc::F_GETFD) }).ok()?;
     // SAFETY: it is open, as fcntl() has just said, and the caller's to give away.
     Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// The kernel's number of the FUSE connection that a device belongs to. ENOTCONN when it belongs to none, EBADF when it
+/// is no such device.
+pub fn connection(device: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", device.as_raw_fd()));
+    let info = info.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    let number = info.lines().find_map(|line| line.strip_prefix("fuse_connection:")?.trim().parse().ok());
+    number.ok_or(Errno::ENOTCONN)
 }
 
 /// What the number of a closed device is to lead to: a descriptor that can be neither read nor written. To be made

@@ -78,6 +78,11 @@ impl<C: Crew> Threads<'_, C> {
         Ok(())
     }
 
+    /// Lends what each thread has for itself to `f`.
+    pub fn each(&self, f: impl Fn(&C::Member)) {
+        self.records.lock().iter().for_each(|record| f(&record.own));
+    }
+
     /// Joins those that have ended.
     pub fn reap(&self) {
         let gone: Vec<_> = self.records.lock().extract_if(.., |record| record.ended.load(Ordering::Acquire)).collect();

@@ -199,3 +199,33 @@ pub const FUSE_SET_ATTR_OPEN: c_int = 1 << 15;
 pub const FUSE_SET_ATTR_TIMES_SET: c_int = 1 << 16;
 /// In to_set of setattr: a mark inside the kernel, never passed on.
 pub const FUSE_SET_ATTR_TOUCH: c_int = 1 << 17;
+
+/// Of fuse_resend_ops: the request is served as if it came for the first time.
+pub const FUSE_RESEND_HANDLE: c_int = 0;
+/// Of fuse_resend_ops: the reply that the predecessor recorded is sent; if there is none, as FUSE_RESEND_HANDLE. What is
+/// done without these functions.
+pub const FUSE_RESEND_ANSWER: c_int = 1;
+
+/// What a daemon has to say of requests that the kernel sends once more, because a predecessor read them and died. Since
+/// fusewire 1.0.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct fuse_resend_ops {
+    /// `sizeof(struct fuse_resend_ops)`: members that come later are absent for older programs.
+    pub size: usize,
+    /// Decides what becomes of a request, before it is served. It must not reply.
+    ///
+    /// - `req`: the request: fuse_req_journaled(), fuse_req_ctx() and the like may be used.
+    /// - `opcode`: its number in `<linux/fuse.h>`.
+    /// - `ino`: the inode that it is about.
+    ///
+    /// Returns FUSE_RESEND_HANDLE, FUSE_RESEND_ANSWER, or a negative errno, with which the request fails. May be NULL.
+    pub classify: Option<unsafe extern "C" fn(req: fuse_req_t, opcode: u32, ino: fuse_ino_t) -> c_int>,
+    /// All requests that were sent once more have been delivered; called once, on the thread that delivered the last one.
+    ///
+    /// - `userdata`: the session's.
+    /// - `n`: how many there were.
+    ///
+    /// May be NULL.
+    pub drained: Option<unsafe extern "C" fn(userdata: *mut c_void, n: usize)>,
+}

@@ -6,11 +6,13 @@ mod channel;
 mod contexts;
 mod direntry;
 mod loops;
+mod nodes;
 mod notify;
 mod own;
 #[cfg(not(soname = "3"))]
 mod passthrough;
 mod receive;
+mod recovery;
 mod reply;
 mod reply_data;
 mod reply_ioctl;

@@ -1,8 +1,20 @@
 use super::*;
+use crate::recovery::memory::Memory;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 const INO: u64 = 7;
+
+fn opens(table: &Table) -> Vec<(u64, Inode)> {
+    let all = |shard: &Shard| shard.0.lock().iter().map(|(ino, inode)| (*ino, *inode)).collect::<Vec<_>>();
+    table.shards.iter().flat_map(all).collect()
+}
+
+/// The table that a process makes of what is in the memory.
+fn taken_over(memory: &Memory) -> (Table, Vec<i32>) {
+    let (opens, found) = Opens::new(memory.clone());
+    Table::kept(false, opens, found)
+}
 
 fn never() -> Result<i32, Errno> {
     panic!("registered for nothing")
@@ -25,7 +37,7 @@ fn one_id_for_all_opens_of_an_inode() {
 fn a_failed_registration_counts_nothing() {
     let table = Table::new(false);
     assert_eq!(table.attach(INO, || Err(Errno::EPERM)), Err(Errno::EPERM));
-    assert_eq!(table.save(), []);
+    assert_eq!(opens(&table), []);
 }
 
 #[test]
@@ -70,9 +82,9 @@ fn an_abandoned_open_leaves_the_others_alone() {
     assert_eq!(table.open(INO, Mode::Direct), Mode::Direct);
     assert_eq!(table.attach(INO, || Ok(3)), Ok(3));
     assert_eq!(table.abandon(INO, Mode::Passthrough(3)), Some(3));
-    assert_eq!(table.save(), [(INO, Inode { direct: 1, ..Inode::default() })]);
+    assert_eq!(opens(&table), [(INO, Inode { direct: 1, ..Inode::default() })]);
     assert_eq!(table.abandon(INO, Mode::Direct), None);
-    assert_eq!(table.save(), []);
+    assert_eq!(opens(&table), []);
 }
 
 #[test]
@@ -81,20 +93,39 @@ fn ids_of_the_daemon_are_the_daemons_to_close() {
     assert_eq!(table.open(INO, Mode::Passthrough(6)), Mode::Passthrough(6));
     assert_eq!(table.attach(INO, never), Ok(6));
     assert_eq!((table.close(INO), table.close(INO)), (None, None));
-    assert_eq!(table.save(), []);
+    assert_eq!(opens(&table), []);
 }
 
 #[test]
 fn a_successor_goes_on_with_the_same_ids() {
-    let table = Table::new(false);
+    let memory = Memory::create(0).unwrap();
+    let (table, _) = taken_over(&memory);
     assert_eq!(table.attach(INO, || Ok(3)), Ok(3));
     assert_eq!(table.attach(INO, never), Ok(3));
     assert_eq!(table.open(8, Mode::Cached), Mode::Cached);
-    let successor = Table::new(false);
-    successor.restore(table.save());
+    assert_eq!(table.attach(9, || Ok(4)), Ok(4));
+    assert_eq!(table.close(9), Some(4));
+    let (successor, unneeded) = taken_over(&memory);
+    assert_eq!((unneeded.as_slice(), opens(&successor).len()), (&[][..], 2));
     assert_eq!(successor.attach(INO, never), Ok(3));
     assert_eq!(successor.attach(8, never), Err(Errno::EBUSY));
     assert_eq!([(); 3].map(|()| successor.close(INO)), [None, None, Some(3)]);
+}
+
+#[test]
+fn an_id_whose_open_was_never_counted_is_closed_by_the_successor() {
+    let memory = Memory::create(0).unwrap();
+    let (kept, _) = Opens::new(memory.clone());
+    let entry = |backing, ours| Open { backing, ours, ..Open::default() };
+    for (ino, open) in [(7, entry(3, true)), (8, entry(4, false)), (9, Open { cached: 1, ..entry(5, true) })] {
+        kept.write(kept.place().unwrap(), ino, &open);
+    }
+    let (successor, mut unneeded) = taken_over(&memory);
+    unneeded.sort_unstable();
+    assert_eq!(unneeded, [3, 5]);
+    assert_eq!(opens(&successor).len(), 1);
+    let (again, unneeded) = taken_over(&memory);
+    assert_eq!((opens(&again).len(), unneeded.as_slice()), (1, &[][..]));
 }
 
 /// Threads open and close the same few inodes: an id is never handed out after it was closed, no inode has two at once,
@@ -128,6 +159,6 @@ fn threads_agree_on_the_id() {
             scope.spawn(move || work(thread));
         }
     });
-    assert_eq!(table.save(), []);
+    assert_eq!(opens(&table), []);
     assert!(registered.lock().is_empty());
 }

@@ -208,6 +208,12 @@ impl Slot {
         state & PHASE == REPLYING || state & PINS != 0
     }
 
+    /// The slot's own number.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.index.load(Relaxed) as usize
+    }
+
     /// The request's unique, resend bit included.
     #[inline]
     pub fn unique(&self) -> u64 {

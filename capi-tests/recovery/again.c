@@ -1,0 +1,317 @@
+/*
+ * A file system over a folder that can be taken over: nodes are named by their path, handles say nothing. It ends itself
+ * where the command line says, and says what it is asked on standard output.
+ *
+ *   again --source=DIR --hand=FD [--take=STATE,DEVICE,CLONES..] [--die=WHERE] [--hold] MOUNTPOINT
+ *
+ * --hand: a socket that device, state and clones are sent to. --take: those of a predecessor.
+ * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
+ * that was done; reply: when its reply is about to be sent; classify: when a resent request is judged; restore: before the
+ * kernel is asked to send requests again. --hold: reads are not answered.
+ */
+#define _GNU_SOURCE
+#define FUSE_USE_VERSION 312
+#include <fuse_lowlevel.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct options {
+    char *source, *take, *die, *fail;
+    int hand, hold, unaware, old_kernel, pass, node_bytes, other;
+} options = { .hand = -1, .node_bytes = 256 };
+
+#define OPTION(text, member) { text, offsetof(struct options, member), 1 }
+static const struct fuse_opt specs[] = {
+    OPTION("--source=%s", source), OPTION("--take=%s", take),     OPTION("--die=%s", die),
+    OPTION("--hand=%d", hand),     OPTION("--hold", hold),        OPTION("--unaware", unaware),
+    OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
+    OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), FUSE_OPT_END,
+};
+
+static struct fuse_session *session;
+
+static void say(const char *format, ...)
+{
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    int length = vsnprintf(line, sizeof(line), format, args);
+    va_end(args);
+    if (write(STDOUT_FILENO, line, length) != length)
+        abort();
+}
+
+static void die_at(const char *where)
+{
+    if (options.die && strcmp(options.die, where) == 0) {
+        say("dies: %s\n", where);
+        kill(getpid(), SIGKILL);
+    }
+}
+
+/* Stands before the C library's: what the library sends goes through here. */
+ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+    const struct fuse_out_header { uint32_t len; int32_t error; uint64_t unique; } *head = iov->iov_base;
+    size_t length = 0;
+    for (int i = 0; i < count; i++)
+        length += iov[i].iov_len;
+    if (iov->iov_len == sizeof(*head) && head->len == length) {
+        if (head->unique == 0 && head->error == 7) {
+            die_at("restore");
+            if (options.old_kernel) {
+                errno = EINVAL;
+                return -1;
+            }
+        } else if (length == sizeof(*head) + 64) {
+            die_at("init-reply");
+        } else if (length == sizeof(*head) + 128 && options.die && strcmp(options.die, "reply") == 0) {
+            static int entries; /* the second entry: after the lookup comes the mkdir */
+            if (++entries == 1)
+                die_at("reply");
+        }
+    }
+    return syscall(SYS_writev, fd, iov, count);
+}
+
+static char *path_of(fuse_ino_t ino, const char *name, char *path)
+{
+    char relative[PATH_MAX] = "";
+    int length = fuse_node_read(session, ino, relative, sizeof(relative) - 1);
+    if (length < 0) {
+        say("nodeid %llu: %s\n", (unsigned long long)ino, strerror(-length));
+        return NULL;
+    }
+    relative[length] = 0;
+    int needed = snprintf(path, PATH_MAX, "%s%s%s%s", options.source, relative, name ? "/" : "", name ? name : "");
+    return needed < PATH_MAX ? path : NULL;
+}
+
+static int fill(const char *path, struct fuse_entry_param *entry)
+{
+    *entry = (struct fuse_entry_param){ 0 };
+    if (lstat(path, &entry->attr) < 0)
+        return errno;
+    const char *relative = path + strlen(options.source);
+    entry->ino = fuse_node_get(session, relative, strlen(relative));
+    entry->generation = fuse_node_generation(session, entry->ino);
+    return entry->ino ? 0 : errno;
+}
+
+static void reply_path(fuse_req_t req, const char *path)
+{
+    struct fuse_entry_param entry;
+    int error = fill(path, &entry);
+    if (error) {
+        fuse_reply_err(req, error);
+        return;
+    }
+    fuse_reply_entry(req, &entry);
+    fuse_node_put(session, entry.ino);
+}
+
+static void init(void *userdata, struct fuse_conn_info *conn)
+{
+    (void)userdata;
+    die_at("init");
+    if (options.pass)
+        fuse_session_enable_passthrough(conn, 1, 0);
+    if (options.other)
+        conn->max_write = 65536;
+    say("init\n");
+}
+
+static void destroy(void *userdata)
+{
+    (void)userdata;
+    say("destroy\n");
+}
+
+static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    char path[PATH_MAX];
+    if (path_of(parent, name, path))
+        reply_path(req, path);
+    else
+        fuse_reply_err(req, ESTALE);
+}
+
+static void forget(fuse_req_t req, fuse_ino_t ino, uint64_t nlookup)
+{
+    say("forget %llu, %lld left\n", (unsigned long long)nlookup, (long long)fuse_node_nlookup(session, ino));
+    fuse_reply_none(req);
+}
+
+static void get_attr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    char path[PATH_MAX];
+    struct stat st;
+    if (!path_of(ino, NULL, path) || lstat(path, &st) < 0)
+        fuse_reply_err(req, ENOENT);
+    else
+        fuse_reply_attr(req, &st, 0);
+}
+
+static void make_dir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    char path[PATH_MAX], cookie[48] = "";
+    die_at("dispatch");
+    path_of(parent, name, path);
+    int noted = fuse_req_journaled(req, cookie, sizeof(cookie));
+    if (fuse_req_is_resend(req))
+        say("mkdir %s again, noted: %s\n", name, noted > 0 ? cookie : "nothing");
+    if (noted > 0 && strcmp(cookie, "absent") == 0 && access(path, F_OK) == 0) {
+        reply_path(req, path); /* the predecessor did it */
+        return;
+    }
+    if (access(path, F_OK) < 0)
+        fuse_req_journal(req, "absent", 7);
+    int made = mkdir(path, mode);
+    say("mkdir %s: %s\n", name, made ? strerror(errno) : "made");
+    die_at("effect");
+    if (made)
+        fuse_reply_err(req, errno);
+    else
+        reply_path(req, path);
+}
+
+static void open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    fi->fh = 0;
+    char path[PATH_MAX];
+    int fd = options.pass && path_of(ino, NULL, path) ? open(path, fi->flags & O_ACCMODE) : -1;
+    if (options.pass)
+        say("attach: %s\n", fuse_passthrough_attach(req, ino, fd, fi) >= 0 ? "done" : "refused");
+    if (fd >= 0)
+        close(fd);
+    fuse_reply_open(req, fi);
+}
+
+static void release_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino, (void)fi;
+    say("release\n");
+    fuse_reply_err(req, 0);
+}
+
+static void read_file(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)fi;
+    say("read %llu%s\n", (unsigned long long)fuse_req_unique(req), fuse_req_is_resend(req) ? " again" : "");
+    if (options.hold)
+        return;
+    char path[PATH_MAX], data[4096];
+    path_of(ino, NULL, path);
+    FILE *file = fopen(path, "r");
+    size_t got = file && fseek(file, off, SEEK_SET) == 0 ? fread(data, 1, size < 4096 ? size : 4096, file) : 0;
+    if (file)
+        fclose(file);
+    fuse_reply_buf(req, data, got);
+}
+
+static int classify(fuse_req_t req, uint32_t opcode, fuse_ino_t ino)
+{
+    (void)req, (void)ino;
+    die_at("classify");
+    say("classify %u\n", opcode);
+    return options.fail ? -atoi(options.fail) : FUSE_RESEND_ANSWER;
+}
+
+static void drained(void *userdata, size_t n)
+{
+    (void)userdata;
+    say("drained %zu\n", n);
+}
+
+static const struct fuse_lowlevel_ops ops = {
+    .init = init,         .destroy = destroy, .lookup = lookup,    .forget = forget, .getattr = get_attr,
+    .mkdir = make_dir,    .open = open_file,  .read = read_file,   .release = release_file,
+};
+
+static void hand_over(int fd)
+{
+    char byte = 'x', control[CMSG_SPACE(sizeof(int))] = { 0 };
+    struct iovec iov = { &byte, 1 };
+    struct msghdr message = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(int));
+    if (sendmsg(options.hand, &message, 0) < 0)
+        abort();
+}
+
+static int take_over(void)
+{
+    int fds[64], count = 0;
+    for (char *number = strtok(options.take, ","); number && count < 64; number = strtok(NULL, ","))
+        fds[count++] = atoi(number);
+    int error = fuse_session_restore_state(session, fds[0], fds + 1, count - 1);
+    say("restore: %s\n", error ? strerror(-error) : "done");
+    return error;
+}
+
+static void planned(int signal)
+{
+    (void)signal;
+    fuse_session_exit(session);
+}
+
+static volatile sig_atomic_t leaving;
+static void leave(int signal)
+{
+    leaving = 1;
+    planned(signal);
+}
+
+int main(int argc, char **argv)
+{
+    struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
+    struct fuse_cmdline_opts cmdline;
+    if (fuse_opt_parse(&args, &options, specs, NULL) < 0 || fuse_parse_cmdline(&args, &cmdline) < 0)
+        return 2;
+    struct fuse_resend_ops resend = { sizeof(resend), classify, drained };
+    session = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+    if (!session)
+        return 2;
+    if (!options.unaware && (fuse_session_set_recoverable(session, options.node_bytes) < 0 ||
+                             fuse_session_set_resend_ops(session, &resend) < 0))
+        return 2;
+    if (options.take ? take_over() < 0 : fuse_session_mount(session, cmdline.mountpoint) < 0)
+        return 3;
+    if (options.hand >= 0 && !options.take) {
+        int state = fuse_session_save_state(session);
+        hand_over(state);
+        hand_over(fuse_session_fd(session));
+        close(state);
+    }
+    signal(SIGTERM, planned);
+    signal(SIGUSR1, leave);
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
+    int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);
+    say("loop: %d\n", result);
+    if (leaving) {
+        say("pause: %d\n", fuse_session_pause(session, 100));
+        say("detach: %d\n", fuse_session_detach(session));
+    } else {
+        fuse_session_unmount(session);
+    }
+    fuse_session_destroy(session);
+    fuse_loop_cfg_destroy(config);
+    free(cmdline.mountpoint);
+    fuse_opt_free_args(&args);
+    return 0;
+}

@@ -1,0 +1,400 @@
+"""A daemon dies or leaves, wherever it is, and another takes over its mount. The test holds the fds meanwhile."""
+
+import errno
+import fcntl
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import wait_until
+
+HERE = Path(__file__).parent
+
+
+class Mount:
+    """A mount whose daemons come and go."""
+
+    def __init__(self, guard, library, program):
+        self.guard, self.library, self.program = guard, library, program
+        self.source = guard.folder("source")
+        self.fds = []
+
+    def start(self, *more):
+        """The first daemon; its state and device are held from then on."""
+        ours, theirs = socket.socketpair()
+        argv = [self.program, f"--source={self.source}", f"--hand={theirs.fileno()}", *more, self.guard.mountpoint]
+        daemon = self.guard.start(self.library, argv, pass_fds=[theirs.fileno()])
+        theirs.close()
+        ours.settimeout(10)
+        for _ in range(2):
+            _, fds, _, _ = socket.recv_fds(ours, 1, 1)
+            assert fds, daemon.output()
+            self.fds += fds
+        ours.close()
+        return daemon
+
+    def successor(self, *more, fds=None):
+        """Takes over; it may still fail to."""
+        fds = self.fds if fds is None else fds
+        take = ",".join(map(str, fds))
+        argv = [self.program, f"--source={self.source}", f"--take={take}", *more, self.guard.mountpoint]
+        return self.guard.start(self.library, argv, pass_fds=fds)
+
+    def taken_over(self, *more, fds=None):
+        daemon = self.successor(*more, fds=fds)
+        says(daemon, "restore: done")
+        return daemon
+
+    def close(self):
+        for fd in self.fds:
+            os.close(fd)
+
+
+@pytest.fixture
+def mount(guard, libs, compiled):
+    library = libs["so4"]
+    mount = Mount(guard, library, compiled(library, HERE / "again.c"))
+    yield mount
+    mount.close()
+
+
+def says(daemon, line, limit=10):
+    """Waits for a line."""
+    wait_until(lambda: re.search(f"^{line}$", daemon.output(), re.M), f"`{line}` in\n{daemon.output()}", limit)
+
+
+def kill(daemon):
+    daemon.signal(signal.SIGKILL)
+    assert daemon.wait() == -signal.SIGKILL
+
+
+class Application:
+    """A program on the mount, which may wait for long."""
+
+    def __init__(self, *argv):
+        self.process = subprocess.Popen(list(map(str, argv)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def is_waiting(self):
+        return self.process.poll() is None
+
+    def finish(self, limit=10):
+        out, _ = self.process.communicate(timeout=limit)
+        return self.process.returncode, out
+
+
+def test_a_read_in_flight_is_answered_by_the_successor(mount, guard):
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--hold")
+    reader = Application("cat", guard.mountpoint / "file")
+    says(first, "read .*")
+    kill(first)
+    assert reader.is_waiting()
+    second = mount.taken_over()
+    assert reader.finish() == (0, "contents")
+    assert re.search("read (.*)", first.output())[1] + " again" == re.search("read (.*)", second.output())[1]
+    says(second, "drained 1")
+    assert "classify 15\n" in second.output()
+    assert second.stop() == 0
+    assert "destroy\n" in second.output()
+
+
+def held_read(mount, guard, *more):
+    """A first daemon that is killed with a read in flight; the reader, who does not try twice."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--hold", *more)
+    reader = Application("dd", f"if={guard.mountpoint}/file", "iflag=direct", "bs=4096", "status=none")
+    says(first, "read .*")
+    kill(first)
+    return reader
+
+
+def test_nodeids_and_open_files_go_on(mount, guard):
+    (mount.source / "deep/er").mkdir(parents=True)
+    (mount.source / "deep/er/file").write_text("contents")
+    first = mount.start()
+    # The shell holds a file and a directory open, and looks at them when it is told to.
+    script = 'cd deep/er && exec 3<file && echo ready && read line && cat <&3 && stat -c %s file'
+    shell = subprocess.Popen(
+        ["bash", "-c", script], cwd=guard.mountpoint, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert shell.stdout.readline() == "ready\n"
+    kill(first)
+    second = mount.taken_over()
+    out, _ = shell.communicate("go\n", timeout=10)
+    assert (shell.returncode, out) == (0, "contents8\n")
+    assert "nodeid" not in second.output()
+    assert second.stop() == 0
+    # Everything that was looked up was forgotten again at the end, none of it too often.
+    assert "forget" not in first.output() or "not in the table" not in second.output()
+
+
+@pytest.mark.parametrize("where, made_by", [("dispatch", 2), ("effect", 1), ("reply", 1)])
+def test_mkdir_is_done_once(mount, guard, where, made_by):
+    first = mount.start(f"--die={where}")
+    maker = Application("mkdir", guard.mountpoint / "new")
+    assert first.wait() == -signal.SIGKILL
+    assert (mount.source / "new").exists() == (made_by == 1)
+    second = mount.taken_over()
+    assert maker.finish() == (0, "")
+    both = first.output() + second.output()
+    assert both.count("mkdir new: made") == 1, both
+    # A reply that was recorded is sent without asking the daemon.
+    assert ("mkdir new again" in second.output()) == (where != "reply")
+    assert second.stop() == 0
+
+
+def test_errors_are_recorded_too(mount, guard):
+    """The first daemon finds the directory there; its successor would not."""
+    (mount.source / "new").mkdir()
+    first = mount.start("--die=nowhere")
+    guard.child(os.stat, guard.mountpoint)
+    assert Application("mkdir", guard.mountpoint / "new").finish()[0] == 1
+    kill(first)
+    assert mount.taken_over().stop() == 0
+
+
+@pytest.mark.parametrize("where", ["init", "init-reply"])
+def test_init_in_flight(mount, guard, where):
+    (mount.source / "file").touch()
+    first = mount.start(f"--die={where}")
+    assert first.wait() == -signal.SIGKILL
+    asking = Application("stat", guard.mountpoint / "file")
+    second = mount.taken_over()
+    assert asking.finish()[0] == 0, second.output()
+    assert second.output().count("init\n") == 1
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("where", ["restore", "classify"])
+def test_a_successor_dies_too(mount, guard, where):
+    reader = held_read(mount, guard)
+    second = mount.successor(f"--die={where}")
+    assert second.wait() == -signal.SIGKILL
+    assert reader.is_waiting()
+    third = mount.taken_over()
+    assert reader.finish() == (0, "contents")
+    says(third, "drained 1")
+    assert third.stop() == 0
+
+
+def test_mkdir_is_done_once_by_three(mount, guard):
+    """Done by the first, not answered by the second."""
+    first = mount.start("--die=effect")
+    maker = Application("mkdir", guard.mountpoint / "new")
+    first.wait()
+    assert mount.successor("--die=dispatch").wait() == -signal.SIGKILL
+    third = mount.taken_over()
+    assert maker.finish() == (0, "")
+    assert "mkdir new again, noted: absent" in third.output()
+    assert third.stop() == 0
+
+
+def test_resent_requests_come_in_the_order_of_their_age(mount, guard):
+    (mount.source / "file").write_bytes(bytes(4096 * 64))
+    first = mount.start("--hold")
+    readers = []
+    for n in range(10):  # the kernel sends 12 at once
+        readers.append(Application("dd", f"if={guard.mountpoint}/file", "bs=4096", "count=1", f"skip={n * 4}",
+                                   "iflag=direct", "of=/dev/null", "status=none"))
+        wait_until(lambda: first.output().count("read ") >= n + 1, "reads")
+    kill(first)
+    second = mount.taken_over("-s")
+    for reader in readers:
+        assert reader.finish()[0] == 0
+    again = [int(number) for number in re.findall(r"read (\d+) again", second.output())]
+    assert again == sorted(again) and len(again) >= 10
+    assert second.stop() == 0
+
+
+def test_classify_may_fail_a_request(mount, guard):
+    reader = held_read(mount, guard)
+    second = mount.taken_over(f"--fail={errno.ETIMEDOUT}")
+    code, out = reader.finish()
+    assert code == 1 and os.strerror(errno.ETIMEDOUT) in out
+    assert second.stop() == 0
+
+
+def test_an_interrupted_request_is_interrupted_again(mount, guard):
+    reader = held_read(mount, guard)
+    reader.process.send_signal(signal.SIGINT)
+    assert reader.is_waiting()
+    second = mount.taken_over()
+    assert reader.finish()[0] in (0, -signal.SIGINT)
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_kernel_that_does_not_resend(mount, guard, single):
+    """What is in the journal is answered, what is not fails; nothing waits."""
+    reader = held_read(mount, guard)
+    second = mount.taken_over("--old-kernel", *(["-s"] if single else []))
+    code, out = reader.finish()
+    assert code == 1 and os.strerror(errno.EIO) in out
+    assert guard.child(os.path.exists, guard.mountpoint / "file")
+    says(second, "drained 0")
+    assert second.stop() == 0
+
+
+def test_a_kernel_that_does_not_resend_gets_the_recorded_reply(mount, guard):
+    first = mount.start("--die=reply")
+    maker = Application("mkdir", guard.mountpoint / "new")
+    first.wait()
+    second = mount.taken_over("--old-kernel")
+    assert maker.finish() == (0, "")
+    assert second.stop() == 0
+
+
+def test_one_successor_at_a_time(mount, guard):
+    first = mount.start()
+    refused = mount.successor()
+    assert refused.wait() == 3
+    assert "another process serves from it" in refused.output()
+    kill(first)
+    second = mount.taken_over()
+    refused = mount.successor()
+    assert refused.wait() == 3
+    assert guard.child(os.path.exists, guard.mountpoint / "file") is False
+    assert second.stop() == 0
+
+
+def test_a_planned_replacement(mount, guard):
+    (mount.source / "file").write_text("contents")
+    first = mount.start()
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    first.signal(signal.SIGUSR1)
+    assert first.wait() == 0
+    assert "pause: 0\ndetach: 0\n" in first.output() and "destroy" not in first.output()
+    reader = Application("cat", guard.mountpoint / "file")
+    second = mount.taken_over()
+    assert reader.finish() == (0, "contents")
+    assert second.stop() == 0
+
+
+def copy_of(fd):
+    """A memfd with the same contents and seals, as far as they were ever written to."""
+    size = os.fstat(fd).st_size
+    copy = os.memfd_create("copy", os.MFD_ALLOW_SEALING)
+    os.truncate(copy, size)
+    at = 0
+    while True:
+        try:
+            at = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            break
+        end = os.lseek(fd, at, os.SEEK_HOLE)
+        os.pwrite(copy, os.pread(fd, end - at, at), at)
+        at = end
+    fcntl.fcntl(copy, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    return copy
+
+
+def flip(copy, offset):
+    byte = os.pread(copy, 1, offset)[0]
+    os.pwrite(copy, bytes([byte ^ 0x10]), offset)
+
+
+BLOBS, BLOB, NODES = 4096, 65536, 1 << 30
+
+
+@pytest.mark.parametrize(
+    "what, where, line",
+    [
+        ("magic", 0, "never completed"),
+        ("version", 8, "its version is 17"),
+        ("saved bytes", BLOBS + 20, "damaged"),
+        ("saved bytes, second", BLOBS + BLOB + 40, "damaged"),
+        # The second node's name; a node has 6 words and two names of 256 bytes.
+        ("name", NODES + 2 * (48 + 512) + 48, "node 2 is damaged"),
+    ],
+)
+def test_a_damaged_state_is_refused(mount, guard, what, where, line):
+    (mount.source / "file").write_text("contents")
+    first = mount.start()
+    hold = Application("tail", "-f", guard.mountpoint / "file")
+    says(first, "read .*")
+    kill(first)
+    copy = copy_of(mount.fds[0])
+    flip(copy, where)
+    refused = mount.successor(fds=[copy, *mount.fds[1:]])
+    assert refused.wait() == 3, refused.output()
+    assert line in refused.output()
+    os.close(copy)
+    # The connection is as it was.
+    second = mount.taken_over()
+    assert guard.child(os.path.exists, guard.mountpoint / "file")
+    hold.process.kill()
+    assert second.stop() == 0
+
+
+def test_a_state_of_another_size_is_refused(mount, guard):
+    first = mount.start()
+    kill(first)
+    small = os.memfd_create("small", os.MFD_ALLOW_SEALING)
+    os.truncate(small, 1 << 20)
+    fcntl.fcntl(small, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+    null = os.open("/dev/null", os.O_RDWR)
+    for fds, line in [
+        ([small, mount.fds[1]], "truncated"),
+        ([null, mount.fds[1]], "not that of a session's state"),
+        ([mount.fds[0], null], "no FUSE device|not connected"),
+    ]:
+        refused = mount.successor(fds=fds)
+        assert refused.wait() == 3
+        assert re.search(line, refused.output()), refused.output()
+    assert "another size" in (refused := mount.successor("--node-bytes=64")).output() or refused.wait() == 3
+    assert mount.taken_over().stop() == 0
+    os.close(small)
+    os.close(null)
+
+
+def test_a_state_of_another_mount_is_refused(mount, guard, compiled):
+    other = Mount.__new__(Mount)
+    other.guard, other.library, other.program, other.source, other.fds = guard, mount.library, mount.program, mount.source, []
+    first = mount.start()
+    mountpoint, guard.mountpoint = guard.mountpoint, guard.folder("other")
+    second = other.start()
+    kill(second)
+    refused = mount.successor(fds=[other.fds[0], mount.fds[1]])
+    assert refused.wait() == 3
+    assert "the state is of connection" in refused.output()
+    assert other.taken_over().stop() == 0
+    guard.mountpoint = mountpoint
+    assert first.stop() == 0
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "more, line",
+    [
+        (["--other"], "init now asks for other things: .*max_write 65536"),
+        (["-o", "allow_root"], "it was mounted without allow_root"),
+        (["-o", "max_read=65536"], "it was mounted with max_read=0, not max_read=65536"),
+        (["--unaware"], "does not declare itself recoverable"),
+    ],
+)
+def test_a_daemon_that_would_serve_otherwise_is_refused(mount, guard, more, line):
+    first = mount.start()
+    guard.child(os.stat, guard.mountpoint)
+    kill(first)
+    refused = mount.successor(*more)
+    assert refused.wait() == 3
+    assert re.search(line, refused.output()), refused.output()
+    assert mount.taken_over().stop() == 0
+
+
+def test_an_unmounted_connection_is_refused(mount, guard):
+    first = mount.start()
+    guard.child(os.stat, guard.mountpoint)
+    kill(first)
+    check_unmount(guard)
+    refused = mount.successor()
+    assert refused.wait() == 3
+    assert re.search("not mounted any more|No such device", refused.output()), refused.output()
+
+
+def check_unmount(guard):
+    subprocess.run(["umount", "--lazy", guard.mountpoint], check=True, timeout=10)

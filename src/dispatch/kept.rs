@@ -1,0 +1,138 @@
+//! Replies of sessions that outlive their process: written down before they are sent, the lookups that they make the
+//! kernel count counted before, too.
+
+use super::opens::is;
+use super::request::Pending;
+use crate::abi::opcode::Opcode;
+use crate::abi::wire::{Dirent, EntryOut};
+use crate::recovery::nodes::Nodes;
+use crate::session::State;
+use nix::errno::Errno;
+use std::borrow::Cow;
+use std::io::IoSlice;
+use zerocopy::FromBytes;
+
+/// Requests whose reply begins with an entry.
+const MAKES_ENTRY: [Opcode; 7] =
+    [Opcode::Lookup, Opcode::Symlink, Opcode::Mknod, Opcode::Mkdir, Opcode::Link, Opcode::Create, Opcode::Tmpfile];
+
+impl Pending {
+    /// Whether the library has to see the reply's bytes.
+    pub(super) fn must_be_seen(&self) -> bool {
+        let counts = || self.session().state().is_some_and(|state| state.nodes.is_some());
+        is(self.slot().opcode(), &[Opcode::Readdirplus]) && counts()
+    }
+
+    #[inline(never)] // what others do not need stands apart from what all need
+    pub(super) fn send_kept(&self, state: &State, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        let (slot, opcode) = (self.slot(), self.slot().opcode());
+        let nodeids = match &state.nodes {
+            Some(nodes) if error == 0 => match count_all(nodes, named(opcode, parts)) {
+                Ok(nodeids) => nodeids,
+                Err(nodeid) => return self.refuse_unknown(nodeid),
+            },
+            _ => Vec::new(),
+        };
+        state.journal.execute(slot.index(), opcode, error, parts);
+        let sent = self.send_now(error, parts);
+        if let (Err(_), Some(nodes)) = (sent, &state.nodes) {
+            take_back(nodes, &nodeids);
+        }
+        sent
+    }
+
+    #[cold]
+    fn refuse_unknown(&self, nodeid: u64) -> Result<(), Errno> {
+        log::error!("the reply names nodeid {nodeid}, which is not in the session's table of nodes");
+        let _ = self.send_now(-(Errno::EIO as i32), &[]);
+        Err(Errno::EINVAL)
+    }
+}
+
+/// Counts a lookup of each. The nodeid that is not in the table, if there is one; nothing is counted then.
+fn count_all(nodes: &Nodes, nodeids: Vec<u64>) -> Result<Vec<u64>, u64> {
+    for (at, nodeid) in nodeids.iter().enumerate() {
+        if nodes.look_up(*nodeid).is_err() {
+            take_back(nodes, nodeids.get(..at).unwrap_or_default());
+            return Err(*nodeid);
+        }
+    }
+    Ok(nodeids)
+}
+
+fn take_back(nodes: &Nodes, nodeids: &[u64]) {
+    for nodeid in nodeids {
+        // It is there: its lookup was just counted.
+        let _ = nodes.forget(*nodeid, 1);
+    }
+}
+
+/// The nodeids that the kernel counts a lookup of when it gets this reply.
+fn named(opcode: u32, parts: &[IoSlice<'_>]) -> Vec<u64> {
+    let whole = match parts {
+        [one, ..] if is(opcode, &MAKES_ENTRY) => Cow::Borrowed(&**one),
+        [] | [_] => Cow::Borrowed(parts.first().map_or(&[][..], |one| one)),
+        many if is(opcode, &[Opcode::Readdirplus]) => {
+            Cow::Owned(many.iter().flat_map(|part| part.iter().copied()).collect())
+        }
+        _ => return Vec::new(),
+    };
+    let nodeids: Vec<u64> = if is(opcode, &MAKES_ENTRY) {
+        EntryOut::read_from_prefix(&whole).into_iter().map(|(entry, _)| entry.nodeid).collect()
+    } else if is(opcode, &[Opcode::Readdirplus]) {
+        entries(&whole).collect()
+    } else {
+        Vec::new()
+    };
+    nodeids.into_iter().filter(|nodeid| *nodeid != 0).collect()
+}
+
+/// Nodeids of directory entries, as far as the kernel looks at them: all but `.` and `..`.
+fn entries(mut bytes: &[u8]) -> impl Iterator<Item = u64> {
+    std::iter::from_fn(move || {
+        loop {
+            let (entry, rest) = EntryOut::read_from_prefix(bytes).ok()?;
+            let (dirent, rest) = Dirent::read_from_prefix(rest).ok()?;
+            let (name, _) = rest.split_at_checked(dirent.namelen as usize)?;
+            bytes = rest.get((dirent.namelen as usize).next_multiple_of(8)..).unwrap_or_default();
+            if name != b"." && name != b".." {
+                return Some(entry.nodeid);
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    fn direntplus(nodeid: u64, name: &[u8]) -> Vec<u8> {
+        let entry = EntryOut { nodeid, ..EntryOut::default() };
+        let dirent = Dirent { namelen: name.len() as u32, ..Dirent::default() };
+        let mut bytes = [entry.as_bytes(), dirent.as_bytes(), name].concat();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    #[test]
+    fn every_entry_but_the_two_dots_and_those_without_a_node_counts() {
+        let all = [(1, &b"."[..]), (1, b".."), (5, b"a"), (0, b"unknown"), (6, b"eightbyt"), (7, b"ninebytes")];
+        let whole: Vec<u8> = all.iter().flat_map(|(nodeid, name)| direntplus(*nodeid, name)).collect();
+        let (first, second) = whole.split_at(200);
+        let parts = [IoSlice::new(first), IoSlice::new(second)];
+        assert_eq!(named(Opcode::Readdirplus as u32, &parts), [5, 6, 7]);
+        assert_eq!(named(Opcode::Readdirplus as u32, &[IoSlice::new(&whole[..whole.len() - 1])]), [5, 6, 7]);
+        assert_eq!(named(Opcode::Readdir as u32, &parts), [] as [u64; 0]);
+        assert_eq!(named(Opcode::Readdirplus as u32, &[]), [] as [u64; 0]);
+    }
+
+    #[test]
+    fn an_entry_counts_unless_it_says_that_there_is_none() {
+        let entry = EntryOut { nodeid: 9, ..EntryOut::default() };
+        let parts = [IoSlice::new(entry.as_bytes()), IoSlice::new(b"the open file")];
+        assert_eq!(named(Opcode::Create as u32, &parts), [9]);
+        assert_eq!(named(Opcode::Lookup as u32, &[IoSlice::new(EntryOut::default().as_bytes())]), [] as [u64; 0]);
+        assert_eq!(named(Opcode::Getattr as u32, &parts[..1]), [] as [u64; 0]);
+    }
+}

@@ -1,0 +1,94 @@
+//! Parking the loops at a request boundary, so that nothing is under way while something is replaced.
+
+use super::{Session, inflight};
+use nix::errno::Errno;
+use parking_lot::{Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long to wait before looking again.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Whether loops are to wait, and which do.
+#[derive(Default)]
+pub(super) struct Pause {
+    wanted: AtomicBool,
+    /// Threads that serve.
+    loops: AtomicUsize,
+    /// Those of them that wait.
+    parked: AtomicUsize,
+    lock: Mutex<()>,
+    resumed: Condvar,
+}
+
+impl Session {
+    /// The calling thread begins to serve.
+    pub(super) fn loop_begins(&self) {
+        self.pause.loops.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It serves no more.
+    pub(super) fn loop_ends(&self) {
+        self.pause.loops.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Whether loops are to wait.
+    #[inline]
+    pub(super) fn is_paused(&self) -> bool {
+        self.pause.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Waits, between two requests, until the session is resumed or exits.
+    #[cold]
+    pub(super) fn park(&self) {
+        self.pause.parked.fetch_add(1, Ordering::SeqCst);
+        let mut lock = self.pause.lock.lock();
+        while self.is_paused() && !self.exited() {
+            // An exit may come from a signal handler, which can wake nobody here.
+            self.pause.resumed.wait_for(&mut lock, TICK * 10);
+        }
+        drop(lock);
+        self.pause.parked.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Has the loops wait and waits for requests in flight, for so long at most. Returns how many are left. ENOTSUP when
+    /// the session is not on a device, ENOTCONN when it is not connected.
+    pub fn pause(&self, timeout: Duration) -> Result<usize, Errno> {
+        self.channel()?.as_device().ok_or(Errno::ENOTSUP)?;
+        self.pause.wanted.store(true, Ordering::SeqCst);
+        // Whoever is about to receive comes back at once, whoever does so already is woken.
+        self.set_all_nonblocking(true)?;
+        let end = Instant::now().checked_add(timeout);
+        loop {
+            self.wake_receivers();
+            let left = self.unfinished();
+            if left == 0 || end.is_none_or(|end| Instant::now() >= end) {
+                return Ok(left);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Requests that are not answered, those that a loop may be taking at this moment among them.
+    fn unfinished(&self) -> usize {
+        let busy = self.pause.loops.load(Ordering::SeqCst).saturating_sub(self.pause.parked.load(Ordering::SeqCst));
+        let own = |slot: &&inflight::Slot| slot.session() == self.address() && slot.token().is_some();
+        busy.max(inflight::each().filter(own).count())
+    }
+
+    fn set_all_nonblocking(&self, on: bool) -> Result<(), Errno> {
+        for clone in self.clones.lock().iter() {
+            clone.set_nonblocking(on)?;
+        }
+        self.channel()?.set_nonblocking(on).map(drop)
+    }
+
+    /// Has the loops go on.
+    pub fn resume(&self) -> Result<(), Errno> {
+        let undone = self.set_all_nonblocking(false);
+        self.pause.wanted.store(false, Ordering::SeqCst);
+        let _lock = self.pause.lock.lock();
+        self.pause.resumed.notify_all();
+        undone
+    }
+}

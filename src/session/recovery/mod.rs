@@ -1,0 +1,179 @@
+//! Sessions that outlive their process: what they keep for a successor, and how that takes over.
+//!
+//! A session that was declared recoverable has a [`State`] from the mount on. Requests in flight are in its journal,
+//! nodeids in its table; [`saved`] is the rest. [`takeover`] makes a session of what a predecessor left, [`resent`]
+//! serves what the kernel sends once more.
+
+mod fallback;
+mod keeping;
+mod resent;
+mod saved;
+mod takeover;
+
+pub use resent::{Hooks, Verdict};
+
+use super::{Session, inflight};
+use crate::abi::wire::UNIQUE_RESEND;
+use crate::decode::{Operation, Request};
+use crate::recovery::journal::{Inheritance, Journal};
+use crate::recovery::memory::{self, Memory};
+use crate::recovery::nodes::Nodes;
+use crate::recovery::store::Store;
+use inflight::{Slot, Token};
+use nix::errno::Errno;
+use parking_lot::Mutex;
+use resent::Queue;
+use saved::Saved;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a session has of this.
+#[derive(Default)]
+pub(super) struct Recovery {
+    /// Most bytes of a node's name, once the session was declared recoverable.
+    declared: OnceLock<usize>,
+    state: OnceLock<State>,
+    /// Whether that is this session's to use: from the mount until it is left to a successor.
+    active: AtomicBool,
+    hooks: OnceLock<Box<dyn Hooks>>,
+    queue: Queue,
+    /// Who keeps the fds.
+    store: OnceLock<Store>,
+}
+
+/// What a successor takes over.
+pub struct State {
+    memory: Memory,
+    /// Requests in flight.
+    pub journal: Journal,
+    /// Inodes that the kernel knows, if the daemon has them counted.
+    pub nodes: Option<Nodes>,
+    saved: Mutex<Saved>,
+    inheritance: OnceLock<Inheritance>,
+    /// Nobody else serves from the memory while this is open.
+    lock: Mutex<Option<OwnedFd>>,
+}
+
+impl Recovery {
+    /// The state is there. False when there was one already.
+    fn begin(&self, state: State) -> bool {
+        let first = self.state.set(state).is_ok();
+        self.active.store(true, Ordering::Release);
+        first
+    }
+
+    /// The state is a successor's from now on. Nothing in flight may be using it.
+    fn leave(&self) {
+        self.active.store(false, Ordering::Release);
+        if let Some(state) = self.state.get() {
+            *state.lock.lock() = None;
+        }
+    }
+}
+
+impl State {
+    /// In new memory, of a session that is not connected yet.
+    fn create(node_bytes: usize) -> Result<Self, Errno> {
+        let memory = Memory::create(node_bytes)?;
+        let lock = memory.lock()?;
+        let nodes = (node_bytes > 0).then(|| Nodes::create(memory.clone())).transpose()?;
+        Ok(Self::new(memory, lock, nodes, Saved::default()))
+    }
+
+    fn new(memory: Memory, lock: OwnedFd, nodes: Option<Nodes>, saved: Saved) -> Self {
+        let (journal, inheritance) = (Journal::new(memory.clone()), OnceLock::new());
+        Self { memory, journal, nodes, saved: Mutex::new(saved), inheritance, lock: Mutex::new(Some(lock)) }
+    }
+
+    /// The memory, for tables of others in it.
+    pub(super) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    /// The request in `slot` is over.
+    #[inline]
+    pub fn settle(&self, slot: &Slot) {
+        self.journal.free(slot.index());
+        if slot.unique() & UNIQUE_RESEND != 0 {
+            self.settle_inherited(slot.unique());
+        }
+    }
+
+    #[cold]
+    fn settle_inherited(&self, unique: u64) {
+        if let Some(inheritance) = self.inheritance.get() {
+            inheritance.settle(unique & !UNIQUE_RESEND);
+        }
+    }
+
+    /// A request was put in flight in `slot`, or is a forget, which no successor ever sees: that is done at once.
+    fn note(&self, slot: &Slot, request: &Request<'_>) {
+        match (&request.operation, &self.nodes) {
+            (Operation::Forget { nlookup }, Some(nodes)) => forget(nodes, request.header.nodeid, *nlookup),
+            (Operation::BatchForget { entries }, Some(nodes)) => {
+                entries.iter().for_each(|one| forget(nodes, one.nodeid, one.nlookup));
+            }
+            (Operation::Forget { .. } | Operation::BatchForget { .. }, None) => {}
+            _ => {
+                let unique = request.header.unique & !UNIQUE_RESEND;
+                self.journal.take(slot.index(), unique, request.header.opcode, request.header.nodeid);
+            }
+        }
+    }
+}
+
+fn forget(nodes: &Nodes, nodeid: u64, count: u64) {
+    if nodes.forget(nodeid, count).is_err() {
+        log::warn!("the kernel forgets nodeid {nodeid}, which is not in the table");
+    }
+}
+
+impl Session {
+    /// Has the session outlive its process from the mount on. `node_bytes`: most bytes of a node's name, 0 for no nodes.
+    pub fn declare_recoverable(&self, node_bytes: usize) -> Result<(), Errno> {
+        let refuse = |errno: Errno, why: &str| {
+            log::error!("the session cannot be made recoverable: {why}");
+            Err(errno)
+        };
+        if !memory::node_bytes_fit(node_bytes) {
+            return refuse(Errno::EINVAL, "names of nodes would be too long");
+        }
+        if self.is_taken() {
+            return refuse(Errno::EBUSY, "it is connected already");
+        }
+        if self.mount_options.auto_unmount() {
+            return refuse(Errno::EINVAL, "auto_unmount would unmount when the process dies");
+        }
+        if self.recovery.declared.set(node_bytes).is_err() {
+            return refuse(Errno::EBUSY, "it is so already");
+        }
+        Ok(())
+    }
+
+    /// Whether the session was declared recoverable.
+    pub fn is_recoverable(&self) -> bool {
+        self.recovery.declared.get().is_some()
+    }
+
+    /// What the session keeps for a successor, if it does.
+    #[inline]
+    pub fn state(&self) -> Option<&State> {
+        if self.recovery.active.load(Ordering::Acquire) { self.recovery.state.get() } else { None }
+    }
+
+    /// The state is a successor's from now on.
+    pub(super) fn leave_state(&self) {
+        self.recovery.leave();
+    }
+
+    /// A request arrived and is in flight.
+    #[inline]
+    pub(super) fn note(&self, token: Token, request: &Request<'_>) {
+        if let Some(state) = self.state()
+            && let Some(slot) = inflight::find(token)
+        {
+            state.note(slot, request);
+        }
+    }
+}
