@@ -2,9 +2,9 @@
  * A file system over a folder that can be taken over: nodes are named by their path, handles say nothing. It ends itself
  * where the command line says, and says what it is asked on standard output.
  *
- *   again --source=DIR --hand=FD [--take=STATE,DEVICE,CLONES..] [--die=WHERE] [--hold] MOUNTPOINT
+ *   again --source=DIR --hand=FD [--take=STATE,DEVICE] [--die=WHERE] [--hold] MOUNTPOINT
  *
- * --hand: a socket that device, state and clones are sent to. --take: those of a predecessor.
+ * --hand: a socket that state and device are sent to. --take: those of a predecessor.
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again. --hold: reads are not answered.
@@ -255,10 +255,10 @@ static void hand_over(int fd)
 
 static int take_over(void)
 {
-    int fds[64], count = 0;
-    for (char *number = strtok(options.take, ","); number && count < 64; number = strtok(NULL, ","))
-        fds[count++] = atoi(number);
-    int error = fuse_session_restore_state(session, fds[0], fds + 1, count - 1);
+    int state = -1, device = -1;
+    if (sscanf(options.take, "%d,%d", &state, &device) != 2)
+        abort();
+    int error = fuse_session_restore_state(session, state, device);
     say("restore: %s\n", error ? strerror(-error) : "done");
     return error;
 }

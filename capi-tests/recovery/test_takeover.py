@@ -86,6 +86,10 @@ class Application:
         return self.process.returncode, out
 
 
+def read_of(path):
+    return Application("dd", f"if={path}", "iflag=direct", "bs=4096", "status=none")
+
+
 def test_a_read_in_flight_is_answered_by_the_successor(mount, guard):
     (mount.source / "file").write_text("contents")
     first = mount.start("--hold")
@@ -106,7 +110,7 @@ def held_read(mount, guard, *more):
     """A first daemon that is killed with a read in flight; the reader, who does not try twice."""
     (mount.source / "file").write_text("contents")
     first = mount.start("--hold", *more)
-    reader = Application("dd", f"if={guard.mountpoint}/file", "iflag=direct", "bs=4096", "status=none")
+    reader = read_of(guard.mountpoint / "file")
     says(first, "read .*")
     kill(first)
     return reader
@@ -398,3 +402,57 @@ def test_an_unmounted_connection_is_refused(mount, guard):
 
 def check_unmount(guard):
     subprocess.run(["umount", "--lazy", guard.mountpoint], check=True, timeout=10)
+
+
+def test_clones_are_not_used_where_nobody_keeps_them(mount, guard):
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--hold", "-o", "clone_fd")
+    readers = [read_of(guard.mountpoint / "file") for _ in range(4)]
+    wait_until(lambda: first.output().count("read ") == 4, "reads")
+    kill(first)
+    assert "clone_fd is not used" in first.output()
+    second = mount.taken_over("-o", "clone_fd")
+    assert [reader.finish() for reader in readers] == [(0, "contents")] * 4
+    assert second.stop() == 0
+
+
+def test_lookups_are_counted_over_two_lives(mount, guard):
+    """What the kernel looked up before and after is what it forgets in the end: nothing less, nothing more."""
+    for n in range(50):
+        (mount.source / f"file{n}").touch()
+    first = mount.start()
+    for n in range(40):
+        guard.child(os.stat, guard.mountpoint / f"file{n}")
+    kill(first)
+    second = mount.taken_over()
+    for n in range(30, 50):
+        guard.child(os.stat, guard.mountpoint / f"file{n}")
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    says(second, "forget .*")
+    wait_until(lambda: second.output().count("forget ") >= 40, "forgets")
+    forgets = re.findall(r"forget (\d+), (-?\d+) left", second.output())
+    assert {left for _, left in forgets} == {str(-errno.ESTALE)}, forgets
+    assert "not in the table" not in second.output() and "lookups of nodeid" not in second.output()
+    assert second.stop() == 0
+
+
+def test_an_open_passthrough_file_keeps_its_id(mount, guard):
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--pass")
+    holder = subprocess.Popen(
+        ["bash", "-c", "exec 3<file && echo open && read line && cat <&3"],
+        cwd=guard.mountpoint, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )
+    assert holder.stdout.readline() == "open\n"
+    assert "attach: done" in first.output()
+    kill(first)
+    second = mount.taken_over("--pass")
+    # Another id for the same inode would be EIO.
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert "attach: done" in second.output() and "read " not in second.output()
+    out, _ = holder.communicate("go\n", timeout=10)
+    assert out == "contents"
+    wait_until(lambda: second.output().count("release") == 2, "releases")
+    # The last release closed the id: a third open may have another.
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert second.stop() == 0

@@ -1277,7 +1277,8 @@ int fuse_passthrough_close(fuse_req_t req, int backing_id);
  *
  * Under `fusewire-keep`, or a service manager that keeps file descriptors, fuse_session_mount() then takes over the mount
  * of a predecessor if there is one; else it mounts and has device and state kept. Without either, whoever wants to
- * replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state().
+ * replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state(); without
+ * somebody who keeps clones of the device, clone_fd is not used then.
  *
  * - `se`: a session that is not mounted yet.
  * - `node_bytes`: most bytes of a node's name, see fuse_node_get(); 0 for a daemon that has nodeids of its own, which must
@@ -1317,19 +1318,18 @@ int fuse_session_save_state(struct fuse_session *se);
  *
  * - `se`: a session that was declared recoverable as its predecessor was, with the same mount options.
  * - `state_fd`: from fuse_session_save_state().
- * - `fds`: `nfds` file descriptors: the device (fuse_session_fd()) and, after it, each clone that the predecessor used
- *   (none without clone_fd).
+ * - `device_fd`: the device, what fuse_session_fd() said in the predecessor.
  *
- * On success all of them are the session's; else they stay the caller's. Returns 0, or a negative errno after a log line
+ * On success both are the session's; else they stay the caller's. Returns 0, or a negative errno after a log line
  * that says what is wrong, and nothing is served: -EBUSY when another process serves from the state, -EBADMSG when it is
  * damaged, -EPROTO when it is of another version, other options, or the init callback now asks for other things, -ESTALE
  * when the device is another connection's, -ENOTCONN when it is not mounted any more, -EPERM when another user mounted,
  * -ENOTSUP without fuse_session_set_recoverable(). Programs call it from one thread. Since fusewire 1.0.
  *
  * The caller owes:
- * `se` is a session, `fds` points to `nfds` numbers.
+ * `se` is a session.
  */
-int fuse_session_restore_state(struct fuse_session *se, int state_fd, const int *fds, size_t nfds);
+int fuse_session_restore_state(struct fuse_session *se, int state_fd, int device_fd);
 
 /**
  * Gives the connection up without unmounting, for a planned replacement: the mount lives on, and what is in flight is

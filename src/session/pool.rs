@@ -49,6 +49,11 @@ impl Session {
         self.channel_to_serve()?;
         self.exit.bell()?;
         let _uncancellable = Uncancellable::from_now();
+        let mut config = config;
+        if config.clone_fd && self.loses_clones() {
+            log::warn!("clone_fd is not used: nobody keeps clones of the device for a successor");
+            config.clone_fd = false;
+        }
         let (running, waiting) = (AtomicU32::new(0), AtomicU32::new(0));
         let pool = Pool { session: self, config, running, waiting, failure: Mutex::new(None) };
         let outcome = threads::scope(&pool, |workers| {

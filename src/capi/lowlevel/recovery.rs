@@ -7,6 +7,7 @@ use crate::capi::lowlevel::session::with_session;
 use crate::capi::result::ToC;
 use crate::dispatch::{ResendHooks, find, with_kept};
 use crate::session::Session;
+use crate::transport::fd;
 use core::ffi::{c_int, c_uint, c_void};
 use nix::errno::Errno;
 use std::os::fd::{IntoRawFd, OwnedFd};
@@ -31,7 +32,8 @@ fn number(result: Result<usize, Errno>) -> c_int {
 ///
 /// Under `fusewire-keep`, or a service manager that keeps file descriptors, fuse_session_mount() then takes over the mount
 /// of a predecessor if there is one; else it mounts and has device and state kept. Without either, whoever wants to
-/// replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state().
+/// replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state(); without
+/// somebody who keeps clones of the device, clone_fd is not used then.
 ///
 /// - `se`: a session that is not mounted yet.
 /// - `node_bytes`: most bytes of a node's name, see fuse_node_get(); 0 for a daemon that has nodeids of its own, which must
@@ -78,42 +80,27 @@ symver!(fuse_session_save_state, "FUSEWIRE_1.0");
 ///
 /// - `se`: a session that was declared recoverable as its predecessor was, with the same mount options.
 /// - `state_fd`: from fuse_session_save_state().
-/// - `fds`: `nfds` file descriptors: the device (fuse_session_fd()) and, after it, each clone that the predecessor used
-///   (none without clone_fd).
+/// - `device_fd`: the device, what fuse_session_fd() said in the predecessor.
 ///
-/// On success all of them are the session's; else they stay the caller's. Returns 0, or a negative errno after a log line
+/// On success both are the session's; else they stay the caller's. Returns 0, or a negative errno after a log line
 /// that says what is wrong, and nothing is served: -EBUSY when another process serves from the state, -EBADMSG when it is
 /// damaged, -EPROTO when it is of another version, other options, or the init callback now asks for other things, -ESTALE
 /// when the device is another connection's, -ENOTCONN when it is not mounted any more, -EPERM when another user mounted,
 /// -ENOTSUP without fuse_session_set_recoverable(). Programs call it from one thread. Since fusewire 1.0.
 ///
 /// # Safety
-/// `se` is a session, `fds` points to `nfds` numbers.
+/// `se` is a session.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn fuse_session_restore_state(
-    se: *mut fuse_session,
-    state_fd: c_int,
-    fds: *const c_int,
-    nfds: usize,
-) -> c_int {
-    if fds.is_null() || nfds == 0 || isize::try_from(nfds.saturating_mul(size_of::<c_int>())).is_err() {
-        log::error!("fuse_session_restore_state: no device is given");
-        return Err(Errno::EINVAL).code();
-    }
-    // SAFETY: the caller vouches for the numbers.
-    let fds = unsafe { core::slice::from_raw_parts(fds, nfds) };
+pub unsafe extern "C" fn fuse_session_restore_state(se: *mut fuse_session, state_fd: c_int, device_fd: c_int) -> c_int {
     let restore = |se: &Session| {
-        let duplicate = |fd: &c_int| {
-            crate::transport::fd::duplicate(*fd).inspect_err(|errno| {
-                log::error!("fuse_session_restore_state: file descriptor {fd}: {}", errno.desc());
+        let duplicate = |number: c_int| {
+            fd::duplicate(number).inspect_err(|errno| {
+                log::error!("fuse_session_restore_state: file descriptor {number}: {}", errno.desc());
             })
         };
-        let state = duplicate(&state_fd)?;
-        let mut ends = fds.iter().map(duplicate).collect::<Result<Vec<_>, _>>()?.into_iter();
-        let device = ends.next().ok_or(Errno::EINVAL)?;
-        se.restore(state, device, ends.collect())?;
+        se.restore(duplicate(state_fd)?, duplicate(device_fd)?)?;
         // The session has its own of each.
-        fds.iter().chain([&state_fd]).filter_map(|fd| crate::transport::fd::own(*fd)).for_each(drop);
+        [state_fd, device_fd].into_iter().filter_map(fd::own).for_each(drop);
         Ok(())
     };
     // SAFETY: the caller vouches for the session.

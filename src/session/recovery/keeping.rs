@@ -10,14 +10,16 @@ use nix::errno::Errno;
 use std::os::fd::{AsFd, OwnedFd};
 
 impl Session {
-    /// Who keeps fds for a successor, if anybody does.
-    pub(super) fn store(&self) -> Option<&Store> {
-        self.recovery.store.get()
+    /// Who keeps this session's fds for a successor, if anybody does.
+    fn store(&self) -> Option<&Store> {
+        self.recovery.store.get().filter(|_| self.is_recoverable())
     }
 
     /// Before the mount: takes up a connection that is kept for this daemon, if there is one, and returns its mount.
     pub(in crate::session) fn take_up(&self) -> Result<Option<Mounted>, Errno> {
         let Some(store) = Store::find()? else { return Ok(None) };
+        // Held as long as the session: that it is closed means that the daemon has ended.
+        let store = self.recovery.store.get_or_init(|| store);
         let kept = store.kept()?;
         if !self.is_recoverable() {
             if kept.is_some() {
@@ -30,7 +32,6 @@ impl Session {
             store.unaware();
             return Ok(None);
         }
-        let _ = self.recovery.store.set(store);
         kept.map(|kept| self.take_over(kept.state, kept.device, kept.clones)).transpose()
     }
 
@@ -68,6 +69,12 @@ impl Session {
             let _ = store.keep(Role::State, state.memory.fd()).and_then(|()| store.keep(Role::Device, device.as_fd()));
         }
         Ok(())
+    }
+
+    /// Whether clones of the device would end with the process, and the requests that were read from them with it, where
+    /// a successor is to answer those.
+    pub(in crate::session) fn loses_clones(&self) -> bool {
+        self.is_recoverable() && self.store().is_none()
     }
 
     /// A clone of the device, before anything is read from it.

@@ -23,14 +23,14 @@ fn refuse<T>(errno: Errno, why: &str) -> Result<T, Errno> {
 }
 
 impl Session {
-    /// Takes over from a predecessor: its memory, its device, and the clones of that. Nothing is served before all of it
-    /// is known to belong together.
-    pub fn restore(&self, state: OwnedFd, device: OwnedFd, clones: Vec<OwnedFd>) -> Result<(), Errno> {
+    /// Takes over from a predecessor: its memory and its device. Nothing is served before they are known to belong
+    /// together.
+    pub fn restore(&self, state: OwnedFd, device: OwnedFd) -> Result<(), Errno> {
         let mut mounted = self.mount.lock();
         if self.is_taken() {
             return refuse(Errno::EBUSY, "it is connected already");
         }
-        *mounted = Some(self.take_over(state, device, clones)?);
+        *mounted = Some(self.take_over(state, device, Vec::new())?);
         Ok(())
     }
 
