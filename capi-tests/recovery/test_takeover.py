@@ -278,6 +278,19 @@ def test_a_planned_replacement(mount, guard):
     assert second.stop() == 0
 
 
+def test_a_daemon_that_is_killed_while_paused_leaves_nothing_behind(mount, guard):
+    """Its device is non-blocking then, for whoever has it."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start()
+    guard.child(os.stat, guard.mountpoint)
+    fcntl.fcntl(mount.fds[1], fcntl.F_SETFL, os.O_NONBLOCK | os.O_RDWR)
+    kill(first)
+    second = mount.taken_over()
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert not fcntl.fcntl(mount.fds[1], fcntl.F_GETFL) & os.O_NONBLOCK
+    assert second.stop() == 0
+
+
 def copy_of(fd):
     """A memfd with the same contents and seals, as far as they were ever written to."""
     size = os.fstat(fd).st_size

@@ -76,7 +76,7 @@ impl Session {
         busy.max(inflight::each().filter(own).count())
     }
 
-    fn set_all_nonblocking(&self, on: bool) -> Result<(), Errno> {
+    pub(super) fn set_all_nonblocking(&self, on: bool) -> Result<(), Errno> {
         for clone in self.clones.lock().iter() {
             clone.set_nonblocking(on)?;
         }

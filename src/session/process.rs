@@ -85,14 +85,21 @@ impl Session {
 
     #[inline]
     fn serve(&self, channel: &Channel, request: &Request<'_>) {
-        self.serve_one(channel, request);
-        if request.header.unique & UNIQUE_RESEND != 0 {
-            self.delivered(&request.header);
+        if request.header.unique & UNIQUE_RESEND == 0 {
+            self.serve_one::<false>(channel, request);
+        } else {
+            self.serve_resent(channel, request);
         }
     }
 
-    #[inline]
-    fn serve_one(&self, channel: &Channel, request: &Request<'_>) {
+    #[cold]
+    fn serve_resent(&self, channel: &Channel, request: &Request<'_>) {
+        self.serve_one::<true>(channel, request);
+        self.delivered(&request.header);
+    }
+
+    #[inline(always)] // apart for what comes for the first time, which must not pay for the other
+    fn serve_one<const RESENT: bool>(&self, channel: &Channel, request: &Request<'_>) {
         let header = &request.header;
         if self.debug() {
             let InHeader { unique, nodeid, len, uid, gid, pid, opcode, .. } = *header;
@@ -102,10 +109,10 @@ impl Session {
                  uid: {uid}, gid: {gid}{operation}"
             );
         }
-        if request.opcode == Opcode::Init && self.answer_init_again(channel, header.unique) {
-            return;
-        }
         if let Err(errno) = self.admit(request) {
+            if RESENT && request.opcode == Opcode::Init && self.answer_init_again(channel, header.unique) {
+                return;
+            }
             if request.opcode.reply() == Reply::Needed {
                 let _ = self.send(channel, header.unique, -(errno as i32), &[]);
             }
@@ -124,7 +131,7 @@ impl Session {
                 let Some(token) = self.arrive(channel, request) else { return };
                 self.note(token, request);
                 self.meet_interrupts(token, header.unique, channel);
-                if self.is_to_be_served(token, header) {
+                if !RESENT || self.judge(token, header) {
                     let wants = self.wants.load(Ordering::Relaxed);
                     self.handler.call(Call { token, header, operation, wants });
                 }

@@ -97,11 +97,12 @@ impl Session {
             return Err(Errno::ENOTSUP);
         }
         let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
+        self.exit();
+        // First of all: what is still under way gets no answer from here, and so comes to the successor.
+        self.retire(nowhere.as_fd());
         self.stage.store(Stage::ENDED, Ordering::SeqCst);
         self.started.store(false, Ordering::SeqCst);
-        self.exit();
         self.forsake_requests();
-        self.retire(nowhere.as_fd());
         self.leave_state();
         mount.bequeath()
     }

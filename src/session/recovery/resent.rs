@@ -77,6 +77,8 @@ impl Session {
     /// A successor's first act: has requests in flight sent again, reads them, and puts them in order for the loops.
     pub(super) fn ask_again(&self, channel: &Channel) -> Result<(), Errno> {
         let Some(state) = self.state() else { return Ok(()) };
+        // A predecessor may have died while it was paused.
+        self.set_all_nonblocking(false)?;
         match self.ask_for_resend() {
             Ok(()) => {}
             Err(Errno::EINVAL) => {
@@ -149,14 +151,9 @@ impl Session {
         Some(message.len())
     }
 
-    /// Whether the daemon is to serve a request that is in flight; a resent one may have been answered otherwise.
-    #[inline]
-    pub(in crate::session) fn is_to_be_served(&self, token: Token, header: &InHeader) -> bool {
-        header.unique & UNIQUE_RESEND == 0 || self.judge(token, header)
-    }
-
+    /// Whether the daemon is to serve a resent request that is in flight; else it has been answered.
     #[cold]
-    fn judge(&self, token: Token, header: &InHeader) -> bool {
+    pub(in crate::session) fn judge(&self, token: Token, header: &InHeader) -> bool {
         let InHeader { unique, opcode, nodeid, .. } = *header;
         let entry = self.state().and_then(|state| state.inherited(unique));
         if let (Some(entry), Some(state), Some(slot)) = (&entry, self.state(), inflight::find(token)) {

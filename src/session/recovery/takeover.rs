@@ -8,6 +8,7 @@ use crate::mount::Mount;
 use crate::recovery::journal::Inheritance;
 use crate::recovery::memory::Memory;
 use crate::recovery::nodes::Nodes;
+use crate::session::init::HEADER_SIZE;
 use crate::session::teardown::Mounted;
 use crate::session::{Stage, start};
 use crate::transport::{Channel, fd};
@@ -83,6 +84,8 @@ impl Session {
     /// Has the daemon's init hear what the kernel offered, and checks that it comes to what the kernel was told.
     fn replay_init(&self, saved: &Saved, channel: &Channel) -> Result<(), Errno> {
         let fixed = &saved.fixed;
+        // The system's limit may be another by now.
+        self.buf_size.store(fixed.reply.max_write as usize + HEADER_SIZE, Ordering::Relaxed);
         let out = self.answer_init(&fixed.init, fixed.flags2)?;
         if out.as_bytes() != fixed.reply.as_bytes() {
             return refuse(
