@@ -17,10 +17,11 @@ pub(super) struct Inbox {
 }
 
 impl Inbox {
-    /// Has room for messages of `size` bytes.
-    pub(super) fn new(size: usize) -> Result<Self, Errno> {
+    /// Has room for every message of the session's.
+    pub(super) fn new(session: &Session) -> Result<Self, Errno> {
         let start = page_size() - PIPED_HEAD;
-        let memory = Buffer::new(size.checked_add(start).ok_or(Errno::ENOMEM)?)?;
+        let size = session.buf_size().checked_add(start).ok_or(Errno::ENOMEM)?;
+        let memory = if session.is_recoverable() { Buffer::resident(size) } else { Buffer::new(size) }?;
         Ok(Self { memory, start, intake: Intake::default(), received: Received::Ended })
     }
 

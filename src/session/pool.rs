@@ -97,7 +97,7 @@ impl Pool<'_> {
             return Ok(());
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        let started = Inbox::new(self.session.buf_size()).and_then(|inbox| {
+        let started = Inbox::new(self.session).and_then(|inbox| {
             let (thread, receiving) = (OnceLock::new(), AtomicBool::new(false));
             let worker = Worker { thread, receiving, inbox: Mutex::new(inbox), channel: self.own_channel() };
             without_termination_signals(|| workers.start(worker, stack_size()))
@@ -111,7 +111,8 @@ impl Pool<'_> {
 
     fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
         let _ = worker.thread.set(Thread::current()?);
-        let channel = worker.channel.as_deref().map_or_else(|| self.session.channel(), Ok)?;
+        let shared = self.session.channel()?;
+        let own = worker.channel.as_deref().unwrap_or(shared);
         let mut inbox = worker.inbox.lock();
         loop {
             if self.session.is_paused() {
@@ -121,6 +122,8 @@ impl Pool<'_> {
             if self.session.exited() {
                 return Ok(());
             }
+            // A request is answered where it was read.
+            let channel = if self.session.has_read_before() { shared } else { own };
             let received = inbox.receive(self.session, channel);
             worker.receiving.store(false, Ordering::Relaxed);
             match received {

@@ -49,7 +49,7 @@ impl Session {
         let channel = self.channel_to_serve()?;
         let thread = Thread::current()?;
         let _alarm = self.set_alarm();
-        let mut inbox = Inbox::new(self.buf_size())?;
+        let mut inbox = Inbox::new(self)?;
         self.loop_begins();
         let outcome = loop {
             if self.is_paused() {

@@ -1,5 +1,6 @@
 //! Memory that messages are received into.
 
+use super::page_size;
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use nix::errno::Errno;
@@ -26,6 +27,14 @@ impl Buffer {
         let start =
             mapped.inspect_err(|errno| log::error!("no memory for a buffer of {size} bytes: {}", errno.desc()))?;
         Ok(Self { start: start.cast(), size })
+    }
+
+    /// As [`Buffer::new`], and the system gives the pages at once. When a process is killed while the kernel copies a
+    /// request to a page that is not there, the kernel fails that request, with EIO, where it would send it again.
+    pub fn resident(size: usize) -> Result<Self, Errno> {
+        let mut buffer = Self::new(size)?;
+        buffer.bytes().iter_mut().step_by(page_size()).for_each(|byte| *byte = 0);
+        Ok(buffer)
     }
 
     /// How many bytes it has.
@@ -58,6 +67,20 @@ mod tests {
         assert_eq!((bytes.len(), bytes.as_ptr().addr() % 4096), (10_000, 0));
         assert!(bytes.iter().all(|byte| *byte == 0));
         bytes.fill(7);
+    }
+
+    #[test]
+    fn resident_pages_are_there_before_they_are_used() {
+        let present = |buffer: &mut Buffer| {
+            let bytes = buffer.bytes();
+            let mut there = vec![0u8; bytes.len().div_ceil(page_size())];
+            // SAFETY: the mapping has so many pages, and the vector a byte for each.
+            assert_eq!(unsafe { libc::mincore(bytes.as_mut_ptr().cast(), bytes.len(), there.as_mut_ptr()) }, 0);
+            there.iter().filter(|page| **page & 1 != 0).count()
+        };
+        let pages = 40;
+        assert_eq!(present(&mut Buffer::new(pages * page_size()).unwrap()), 0);
+        assert_eq!(present(&mut Buffer::resident(pages * page_size()).unwrap()), pages);
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Session {
     /// Reads until a request comes that nobody read before: resent ones stand before it, but not in order, and forgets and
     /// interrupts come in between.
     fn read_resent(&self, channel: &Channel) -> Result<Vec<(InHeader, Vec<u8>)>, Errno> {
-        let mut buffer = Buffer::new(self.buf_size())?;
+        let mut buffer = Buffer::resident(self.buf_size())?;
         let mut messages = Vec::new();
         loop {
             let size = match channel.recv(buffer.bytes()) {
@@ -135,10 +135,16 @@ impl Session {
         }
     }
 
+    /// Whether there are messages that were read before the loops began, from the session's own channel.
+    #[inline]
+    pub(in crate::session) fn has_read_before(&self) -> bool {
+        self.recovery.queue.filled.load(Ordering::Relaxed)
+    }
+
     /// A message that was read before the loops began, copied into `memory`; its size.
     #[inline]
     pub(in crate::session) fn next_read_before(&self, memory: &mut [u8]) -> Option<usize> {
-        if self.recovery.queue.filled.load(Ordering::Relaxed) { self.next_in_queue(memory) } else { None }
+        if self.has_read_before() { self.next_in_queue(memory) } else { None }
     }
 
     #[cold]
