@@ -1,7 +1,7 @@
 target ?= $(or $(CARGO_TARGET_DIR),target)
 SOAK_SECONDS ?= 1800
 
-.PHONY: build setup test fuzz sanitize demo bench plots soak headers clean
+.PHONY: build setup test fuzz sanitize demo bench plots soak soak-recovery headers clean
 
 build:
 	cargo build --release
@@ -39,6 +39,11 @@ plots: setup
 soak: build plots
 	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_REPORT=$(target)/soak.csv $(target)/venv/bin/pytest -s capi-tests/soak
 	$(target)/venv/bin/python capi-tests/soak/plot.py $(target)/soak.csv docs/soak.svg
+
+# The recoverable example, killed KILLS times under eight processes at work, then upgraded; the last line says how that went.
+KILLS ?= 200
+soak-recovery: build setup
+	@cd capi-tests && KILLS=$(KILLS) $(abspath $(target))/venv/bin/python -m recovery.soak
 
 # After a change of the C surface: include/, pkgconfig/, the layout tables, docs/compatibility.md.
 headers:

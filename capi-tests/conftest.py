@@ -9,12 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from harness import REPO, Guard, adopt_orphans, hear_signals, isolate, libraries
+from harness import LIBDIR, REPO, Guard, adopt_orphans, hear_signals, isolate, libraries
 
-LIBDIR = Path(
-    os.environ.get("FUSEWIRE_LIBDIR")
-    or Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target") / "release"
-).resolve()
 DEBIAN_EXAMPLES = Path("/usr/share/doc/libfuse3-dev/examples")
 
 
