@@ -104,20 +104,31 @@ static int loop(const struct fuse_cmdline_opts *command)
 	return status;
 }
 
+/* After the mount, before the first request. */
+static int get_ready(void)
+{
+	bool inherited = nodes_are_inherited();
+
+	if (nodes_check() == 0 && unlinked_adopt() == 0 && await_upgrade() == 0)
+		return 0;
+	/* Who has started this with the wrong folder is not to take a mount away from those who use it. */
+	if (inherited)
+		fuse_session_detach(session);
+	else
+		fuse_session_unmount(session);
+	return -1;
+}
+
 static int serve(const struct fuse_cmdline_opts *command)
 {
 	int status = -1;
 
 	if (fuse_set_signal_handlers(session) != 0)
 		return -1;
-	/* Mounts; or takes the connection over, if one is kept for this process. */
+	/* Mounts; or takes the connection over, if one is kept for this process, as soon as its predecessor is gone. */
 	if (fuse_session_mount(session, command->mountpoint) == 0) {
 		fuse_daemonize(command->foreground);
-		if (nodes_check() != 0) {
-			/* Who has started it with the wrong folder is not to take the mount away from those who use it. */
-			fuse_session_detach(session);
-		} else if (await_upgrade() == 0) {
-			unlinked_adopt();
+		if (get_ready() == 0) {
 			status = loop(command);
 			if (!handed_over) {
 				fuse_session_unmount(session);

@@ -32,6 +32,8 @@ enum { NODE_BYTES = 64 };
 
 /* Opens what is shown. 0, or -1 after a line that says why. */
 int nodes_open(const char *source);
+/* After the mount: is it a predecessor's? */
+bool nodes_are_inherited(void);
 /* After the mount: this process shows what its predecessor showed. 0, or -1 after a line that says why. */
 int nodes_check(void);
 
@@ -52,10 +54,10 @@ void file_closed(fuse_ino_t ino);
 
 /* ---- recoverable_unlinked.c: files without a name that are still in use ---- */
 
-/* Opens the directory that keeps them, for this process alone. 0, or -1 after a line that says why. */
+/* Opens the directory that keeps them. 0, or -1 after a line that says why. */
 int unlinked_open(const char *path);
-/* After the mount: takes over what the predecessor kept, and removes what nobody uses any more. */
-void unlinked_adopt(void);
+/* After the mount: has it for this process alone, and removes what nobody uses any more. 0, or -1 after a line. */
+int unlinked_adopt(void);
 /* The file is about to lose its last name, or has none: it lives until the kernel forgets it. */
 void unlinked_keep(fuse_ino_t ino);
 /* Is it kept? Then stat() on the file counts a link that nobody else sees. */

@@ -106,6 +106,13 @@ int nodes_open(const char *source)
 	return 0;
 }
 
+bool nodes_are_inherited(void)
+{
+	struct name name;
+	/* The root gets its name when the first process has mounted. */
+	return fuse_node_read(session, FUSE_ROOT_ID, name.bytes, sizeof(name.bytes)) > 0;
+}
+
 int nodes_check(void)
 {
 	struct name name, before;

@@ -41,12 +41,9 @@ int unlinked_open(const char *path)
 		return 0;
 	}
 	kept_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* The lock goes with the process, so that its successor gets it. */
-	if (kept_dir < 0 || flock(kept_dir, LOCK_EX | LOCK_NB) != 0) {
+	if (kept_dir < 0)
 		fuse_log(FUSE_LOG_ERR, "recoverable: %s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	return 0;
+	return kept_dir < 0 ? -1 : 0;
 }
 
 void unlinked_keep(fuse_ino_t ino)
@@ -94,9 +91,15 @@ static void sweep(bool in_use_stays)
 	closedir(dir);
 }
 
-void unlinked_adopt(void)
+int unlinked_adopt(void)
 {
+	/* The lock goes with the process, so that its successor gets it. */
+	if (kept_dir >= 0 && flock(kept_dir, LOCK_EX | LOCK_NB) != 0) {
+		fuse_log(FUSE_LOG_ERR, "recoverable: %s: %s\n", options.unlinked, strerror(errno));
+		return -1;
+	}
 	sweep(true);
+	return 0;
 }
 
 void unlinked_remove_all(void)

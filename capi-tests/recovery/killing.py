@@ -16,7 +16,8 @@ STRICT = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pedantic")
 SOURCES = [EXAMPLES / "recoverable.c"]
 SOURCES += sorted([*EXAMPLES.glob("recoverable_*.c"), *EXAMPLES.glob("backing_*.c")])
 BETWEEN_PROBES = 0.0005
-KEEPER_OPTIONS = ()
+# Daemons are killed soon after they begin, and are not to be delayed for that.
+KEEPER_OPTIONS = ("--well-after", "0.001", "--max-delay", "0.05")
 UPGRADE = signal.SIGHUP
 
 
@@ -34,7 +35,7 @@ class Kept:
         library.assert_serves(self.pid())
 
     def pid(self):
-        """The daemon's; 0 while there is none."""
+        """The daemon's; 0 while there is none. During an upgrade the older one's, which serves."""
         return next(iter(children(self.keeper.pid)), 0)
 
     def kill(self):
