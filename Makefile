@@ -30,6 +30,7 @@ demo:
 bench: build setup
 	benches/run.py
 	benches/passthrough.py
+	benches/recovery.py
 
 # What plots are drawn with.
 plots: setup

@@ -7,7 +7,7 @@
 //! Records are written by whoever serves the request, by plain stores in an order that makes sense wherever the process
 //! dies: no lock, no system call.
 
-use super::layout::{Header, INHERITED, JOURNAL, MAX_RECORDS, RECORD};
+use super::layout::{Header, INHERITED, JOURNAL, MAX_RECORDS, RECORD, WORD};
 use super::memory::{Area, Memory, get_bytes, put_bytes};
 use crate::abi::opcode::Opcode;
 use nix::errno::Errno;
@@ -177,15 +177,15 @@ impl Journal {
     }
 
     fn write_down(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) {
-        let mut payload = [0; REPLY_BYTES];
+        let Some(record) = self.record(index) else { return };
         let mut length = 0;
         for part in parts {
-            let Some(into) = payload.get_mut(length..length + part.len()) else { return };
-            into.copy_from_slice(part);
+            // All but the last are whole words: the structs of the protocol are.
+            let fits = length % WORD == 0 && length + part.len() <= REPLY_BYTES;
+            let Some(words) = record.get(BODY + length / WORD..).filter(|_| fits) else { return };
+            put_bytes(words, part);
             length += part.len();
         }
-        let Some(record) = self.record(index) else { return };
-        put_bytes(&record[BODY..], payload.get(..length).unwrap_or_default());
         record[REPLY].store(length as u64 | u64::from(error as u32) << 32, Ordering::Relaxed);
         let head = record[HEAD].load(Ordering::Relaxed) & (PHASE << COOKIE_SHIFT);
         record[HEAD].store(head | EXECUTED | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);

@@ -143,11 +143,14 @@ impl Area {
 
 /// Copies bytes into words; what is left of the last one becomes zero.
 pub fn put_bytes(words: &[AtomicU64], bytes: &[u8]) {
-    for (word, chunk) in words.iter().zip(bytes.chunks(WORD)) {
+    let (whole, rest) = bytes.as_chunks::<WORD>();
+    let mut words = words.iter();
+    for (value, word) in whole.iter().zip(words.by_ref()) {
+        word.store(u64::from_ne_bytes(*value), Ordering::Relaxed);
+    }
+    if let (Some(word), [_, ..]) = (words.next(), rest) {
         let mut value = [0; WORD];
-        if let Some(into) = value.get_mut(..chunk.len()) {
-            into.copy_from_slice(chunk);
-        }
+        value.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         word.store(u64::from_ne_bytes(value), Ordering::Relaxed);
     }
 }

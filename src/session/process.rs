@@ -129,7 +129,6 @@ impl Session {
             Operation::NotifyReply { .. } => self.retrieved(channel, request),
             operation => {
                 let Some(token) = self.arrive(channel, request) else { return };
-                self.note(token, request);
                 self.meet_interrupts(token, header.unique, channel);
                 if !RESENT || self.judge(token, header) {
                     let wants = self.wants.load(Ordering::Relaxed);
@@ -180,6 +179,9 @@ impl Session {
             slot.bring_extensions(Extensions::copy(&decode::extensions(request.extensions)));
         }
         let InHeader { unique, nodeid, opcode, uid, gid, pid, .. } = request.header;
+        if let Some(state) = self.state() {
+            state.note(slot, request);
+        }
         Some(slot.arrive(&Arrival {
             unique,
             nodeid,

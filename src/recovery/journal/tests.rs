@@ -34,10 +34,10 @@ fn cookie_and_reply_are_kept() {
     assert!(journal.set_cookie(0, b"absent before"));
     assert!(!journal.set_cookie(0, &[0; COOKIE_BYTES + 1]));
     journal.set_opened(0, 77, 5);
-    journal.execute(0, MKDIR, -17, &[IoSlice::new(b"a"), IoSlice::new(&[7; REPLY_BYTES - 1])]);
+    journal.execute(0, MKDIR, -17, &[IoSlice::new(b"a struct"), IoSlice::new(&[7; REPLY_BYTES - 9])]);
     let Entry { reply, cookie, opened, .. } = entry(&memory, 10).unwrap();
     let Recorded { error, payload } = reply.unwrap();
-    assert_eq!((error, payload.len(), payload[0], payload[143]), (-17, REPLY_BYTES, b'a', 7));
+    assert_eq!((error, payload.len(), payload[0], payload[134]), (-17, REPLY_BYTES - 1, b'a', 7));
     assert_eq!((cookie.as_slice(), opened), (&b"absent before"[..], Some((77, 5))));
     // Another request in the same slot has none of it.
     let (memory, journal) = super::tests::journal();

@@ -19,7 +19,7 @@ use crate::recovery::journal::{Inheritance, Journal};
 use crate::recovery::memory::{self, Memory};
 use crate::recovery::nodes::Nodes;
 use crate::recovery::store::Store;
-use inflight::{Slot, Token};
+use inflight::Slot;
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use resent::Queue;
@@ -107,14 +107,14 @@ impl State {
         }
     }
 
-    /// A request was put in flight in `slot`, or is a forget, which no successor ever sees: that is done at once.
-    fn note(&self, slot: &Slot, request: &Request<'_>) {
+    /// A request is about to be in flight in `slot`, or is one that no successor ever sees: a forget is done at once.
+    pub(super) fn note(&self, slot: &Slot, request: &Request<'_>) {
         match (&request.operation, &self.nodes) {
             (Operation::Forget { nlookup }, Some(nodes)) => forget(nodes, request.header.nodeid, *nlookup),
             (Operation::BatchForget { entries }, Some(nodes)) => {
                 entries.iter().for_each(|one| forget(nodes, one.nodeid, one.nlookup));
             }
-            (Operation::Forget { .. } | Operation::BatchForget { .. }, None) => {}
+            (Operation::Forget { .. } | Operation::BatchForget { .. } | Operation::NotifyReply { .. }, _) => {}
             _ => {
                 let unique = request.header.unique & !UNIQUE_RESEND;
                 self.journal.take(slot.index(), unique, request.header.opcode, request.header.nodeid);
@@ -165,15 +165,5 @@ impl Session {
     /// The state is a successor's from now on.
     pub(super) fn leave_state(&self) {
         self.recovery.leave();
-    }
-
-    /// A request arrived and is in flight.
-    #[inline]
-    pub(super) fn note(&self, token: Token, request: &Request<'_>) {
-        if let Some(state) = self.state()
-            && let Some(slot) = inflight::find(token)
-        {
-            state.note(slot, request);
-        }
     }
 }
