@@ -69,7 +69,7 @@ def main():
         print("\nthe journal: the daemon's instructions and system calls for one call, recoverable / not")
         for name, body in CALLS.items():
             cells = []
-            for tool, pattern in ((instructions, r"Collected : (\d+)"), (system_calls, r"(\d+)(?: +\d+)? total$")):
+            for tool, pattern in ((instructions, r"Collected : (\d+)"), (system_calls, r"^100\.00 +[\d.]+ +\d+ +(\d+) .*total$")):
                 plain, kept = (each(folder, on, body, calls, tool, pattern) for on in (False, True))
                 cells.append(f"{kept:8.1f} / {plain:8.1f}")
             print(f"  {name:34}" + "   ".join(cells))
