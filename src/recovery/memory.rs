@@ -48,7 +48,21 @@ impl Memory {
         if memory.get(Header::NodeBytes) != node_bytes as u64 {
             return wrong("it was made for nodes of another size", Errno::EPROTO);
         }
+        if memory.counted(node_bytes) > memory.0.allocated()? {
+            return wrong("it counts more than is in it", Errno::EBADMSG);
+        }
         Ok(memory)
+    }
+
+    /// Bytes of all elements that the header counts. Each was given its memory before it was counted: to read others would
+    /// make the memory as large as all of it could ever get.
+    fn counted(&self, node_bytes: usize) -> u64 {
+        use Header::{Inherited, Journal, Nodes, Opens};
+        let (record, open, node) = (layout::RECORD, layout::OPEN, layout::node_words(node_bytes));
+        [(Journal, record), (Inherited, record), (Opens, open), (Nodes, node)]
+            .map(|(used, words)| self.get(used).saturating_mul((words * WORD) as u64))
+            .into_iter()
+            .fold(0, u64::saturating_add)
     }
 
     /// Makes this process the only one that serves from the memory, for as long as what is returned is open.

@@ -136,6 +136,10 @@ impl Nodes {
     /// line, when a node is not as it was written.
     pub fn restore(memory: Memory) -> Result<Self, Errno> {
         let nodes = Self::new(memory);
+        if nodes.find(ROOT as u64).is_none() {
+            log::error!("saved state: there is no root");
+            return Err(Errno::EBADMSG);
+        }
         let mut free = Vec::new();
         // The lowest place comes to be used first.
         for index in (ROOT..nodes.area.used(&nodes.memory)).rev() {

@@ -81,6 +81,13 @@ impl Shared {
         fallocate(&self.fd, nix::fcntl::FallocateFlags::empty(), offset?, length?)
     }
 
+    /// Bytes that there is memory for.
+    pub fn allocated(&self) -> Result<u64, Errno> {
+        /// Bytes of what stat(2) counts.
+        const BLOCK: u64 = 512;
+        Ok(u64::try_from(fstat(&self.fd)?.st_blocks).unwrap_or(0).saturating_mul(BLOCK))
+    }
+
     /// The fd by which others find the memory.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
