@@ -1,28 +1,54 @@
 //! Asking a session's loops to end, from any thread and from signal handlers.
 
+mod gate;
+
 use super::Session;
+use crate::transport::Channel;
 use crate::transport::wake::{Alarm, AlarmSet, Thread};
+use gate::{Ends, Gate};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 
 /// State of the exit protocol.
 #[derive(Default)]
 pub struct Exit {
-    asked: AtomicBool,
+    gate: Gate,
     /// What the loops return: 0, a negative errno, or the number of the signal that ended the session.
     status: AtomicI32,
-    /// Number of the thread in a single-threaded loop's receive, 0 for none.
-    receiving: AtomicI32,
-    /// Whether the exit made the device non-blocking, and the loop must undo that.
-    made_nonblocking: AtomicBool,
     /// Wakes a single-threaded loop's receive where that is the daemon's own function, which knows of no non-blocking.
     alarm: Alarm,
     /// Wakes the thread that waits for a pool; made with the first pool.
     bell: OnceLock<EventFd>,
+}
+
+/// What ends the receives of a session's single-threaded loop.
+struct Receives<'a> {
+    channel: &'a Channel,
+    alarm: &'a Alarm,
+}
+
+impl Ends for Receives<'_> {
+    fn set_nonblocking(&self, on: bool) -> bool {
+        self.channel.set_nonblocking(on) == Ok(true)
+    }
+
+    fn wake(&self, thread: i32) {
+        let thread = Thread::from_number(thread);
+        // In a signal handler the thread is awake, and its receive is over when that returns.
+        if !thread.is_current() {
+            thread.wake();
+        }
+    }
+
+    fn set_alarm(&self, on: bool) {
+        if self.channel.as_device().is_none() {
+            self.alarm.switch(on);
+        }
+    }
 }
 
 impl Exit {
@@ -41,41 +67,28 @@ impl Session {
     /// Whether the loops are to end.
     #[inline]
     pub fn exited(&self) -> bool {
-        self.exit.asked.load(Ordering::Relaxed)
+        self.exit.gate.is_closed()
     }
 
     /// Asks the loops to end, and wakes them. Async-signal-safe.
-    ///
-    /// A loop that is about to receive finds the device non-blocking and comes back at once; one that is blocked
-    /// is interrupted. Between the two no wake-up is lost.
     pub fn exit(&self) {
-        self.exit.asked.store(true, Ordering::SeqCst);
+        self.exit.gate.close();
         self.ring();
-        let receiving = self.exit.receiving.load(Ordering::SeqCst);
-        let receiver = Thread::from_number(receiving);
-        let Some(channel) = self.channel.get().filter(|_| receiving != 0) else { return };
-        if channel.set_nonblocking(true) == Ok(true) {
-            self.exit.made_nonblocking.store(true, Ordering::SeqCst);
-        }
-        if !receiver.is_current() {
-            receiver.wake();
-        }
-        if channel.as_device().is_none() {
-            self.exit.alarm.switch(true);
-            // The loop may have left the receive meanwhile. Whichever of the two comes last switches it off.
-            if self.exit.receiving.load(Ordering::SeqCst) != receiver.number() {
-                self.exit.alarm.switch(false);
-            }
+        if let Some(receives) = self.receives() {
+            self.exit.gate.end_receive(&receives);
         }
     }
 
     /// Wakes the threads that are receiving.
     pub(super) fn wake_receivers(&self) {
         self.ring();
-        let receiver = Thread::from_number(self.exit.receiving.load(Ordering::SeqCst));
-        if receiver.number() != 0 && !receiver.is_current() {
-            receiver.wake();
+        if let Some(receives) = self.receives() {
+            self.exit.gate.wake(&receives);
         }
+    }
+
+    fn receives(&self) -> Option<Receives<'_>> {
+        self.channel.get().map(|channel| Receives { channel, alarm: &self.exit.alarm })
     }
 
     /// Asks the loops to end and to return `status`.
@@ -91,20 +104,10 @@ impl Session {
 
     /// Makes the session ready for another loop.
     pub fn reset(&self) {
-        self.exit.asked.store(false, Ordering::SeqCst);
+        self.exit.gate.open(self.receives().as_ref());
         self.exit.status.store(0, Ordering::SeqCst);
         if let Some(bell) = self.exit.bell.get() {
             let _ = bell.read();
-        }
-        self.restore_blocking();
-    }
-
-    /// Undoes what an exit did to the device.
-    pub(super) fn restore_blocking(&self) {
-        if self.exit.made_nonblocking.swap(false, Ordering::SeqCst)
-            && let Some(channel) = self.channel.get()
-        {
-            let _ = channel.set_nonblocking(false);
         }
     }
 
@@ -120,9 +123,8 @@ impl Session {
     /// Says that `thread` is about to receive, until the guard is dropped; none when the exit was asked for before.
     #[inline]
     pub(super) fn receiving(&self, thread: Thread) -> Option<Receiving<'_>> {
-        self.exit.receiving.store(thread.number(), Ordering::SeqCst);
-        let guard = Receiving { exit: &self.exit };
-        (!self.exit.asked.load(Ordering::SeqCst)).then_some(guard)
+        let guard = Receiving { gate: &self.exit.gate, receives: self.receives()? };
+        guard.gate.enter(thread.number()).then_some(guard)
     }
 
     /// Waits until the exit is asked for, a worker has ended, or a signal came.
@@ -147,14 +149,12 @@ impl Session {
 
 /// A thread is in a receive.
 pub(super) struct Receiving<'a> {
-    exit: &'a Exit,
+    gate: &'a Gate,
+    receives: Receives<'a>,
 }
 
 impl Drop for Receiving<'_> {
     fn drop(&mut self) {
-        self.exit.receiving.store(0, Ordering::SeqCst);
-        if self.exit.asked.load(Ordering::SeqCst) {
-            self.exit.alarm.switch(false);
-        }
+        self.gate.leave(&self.receives);
     }
 }

@@ -5,16 +5,19 @@
 //! thread serves nothing: it waits for the exit, which makes signals meet it and not a callback, and joins workers that
 //! have ended.
 
+mod headcount;
+
 use super::Session;
 use super::inbox::Inbox;
 use crate::abi::opcode::Opcode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
 use crate::transport::{Channel, privilege, wake::Thread};
+use headcount::Headcount;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// What a worker has for itself.
@@ -31,9 +34,7 @@ struct Worker {
 struct Pool<'s> {
     session: &'s Session,
     config: LoopConfig,
-    running: AtomicU32,
-    /// Workers that wait for a request.
-    waiting: AtomicU32,
+    workers: Headcount,
     failure: Mutex<Option<Errno>>,
 }
 
@@ -54,12 +55,12 @@ impl Session {
             log::warn!("clone_fd is not used: nobody keeps clones of the device for a successor");
             config.clone_fd = false;
         }
-        let (running, waiting) = (AtomicU32::new(0), AtomicU32::new(0));
-        let pool = Pool { session: self, config, running, waiting, failure: Mutex::new(None) };
+        let workers = Headcount::new(config.max_threads, config.max_idle_threads);
+        let pool = Pool { session: self, config, workers, failure: Mutex::new(None) };
         let outcome = threads::scope(&pool, |workers| {
             let outcome = pool.supervise(workers);
             // Whatever ended it, workers that are left must hear of it. A loop that never ran leaves the session as it was.
-            if pool.running.load(Ordering::Relaxed) != 0 {
+            if !pool.workers.is_empty() {
                 self.exit();
             }
             outcome
@@ -73,9 +74,9 @@ impl Pool<'_> {
     /// Sees to it that there are workers, until the exit.
     fn supervise(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
         while !self.session.exited() {
-            if self.waiting.load(Ordering::Relaxed) == 0
+            if self.workers.nobody_waits()
                 && let Err(errno) = self.start_worker(workers)
-                && self.running.load(Ordering::Relaxed) == 0
+                && self.workers.is_empty()
             {
                 log::error!("no worker thread could be started: {}", errno.desc());
                 return Err(errno);
@@ -91,20 +92,16 @@ impl Pool<'_> {
 
     /// Starts a worker, if there is room for one.
     fn start_worker(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
-        // At once, as two workers may each have found that no other is waiting.
-        let more = |running| (running < self.config.max_threads.max(1)).then_some(running + 1);
-        if self.running.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+        if !self.workers.join() {
             return Ok(());
         }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         let started = Inbox::new(self.session).and_then(|inbox| {
             let (thread, receiving) = (OnceLock::new(), AtomicBool::new(false));
             let worker = Worker { thread, receiving, inbox: Mutex::new(inbox), channel: self.own_channel() };
             without_termination_signals(|| workers.start(worker, stack_size()))
         });
         if started.is_err() {
-            self.running.fetch_sub(1, Ordering::Relaxed);
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.workers.leave(true);
         }
         started
     }
@@ -135,7 +132,7 @@ impl Pool<'_> {
             }
             self.take_request(workers, inbox.opcode());
             inbox.process(self.session, channel);
-            if !self.wait_again() {
+            if !self.workers.wait_again() {
                 return Ok(());
             }
         }
@@ -144,20 +141,10 @@ impl Pool<'_> {
     /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
     fn take_request(&self, workers: &Workers<'_, '_>, opcode: u32) {
         let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32].contains(&opcode);
-        let last = self.waiting.fetch_sub(1, Ordering::Relaxed) == 1;
-        if last && !brief {
+        if self.workers.take() && !brief {
             // Without a further worker the pool still serves, only less at once.
             let _ = self.start_worker(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
         }
-    }
-
-    /// This worker is free again; false when enough others are waiting.
-    fn wait_again(&self) -> bool {
-        if self.waiting.load(Ordering::Relaxed) >= self.config.max_idle_threads.max(1) {
-            return false;
-        }
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        true
     }
 
     /// The channel of a worker under clone_fd: one that an earlier worker left, or a new one. Without one it serves
@@ -192,10 +179,7 @@ impl Crew for Pool<'_> {
         if let Some(channel) = &worker.channel {
             self.session.clones.lock().push(channel.clone());
         }
-        if worker.receiving.load(Ordering::Relaxed) {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.running.fetch_sub(1, Ordering::Relaxed);
+        self.workers.leave(worker.receiving.load(Ordering::Relaxed));
         self.session.ring();
     }
 

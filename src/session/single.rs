@@ -75,8 +75,6 @@ impl Session {
         let status = self.exit_status();
         if EDITION.loops_reset {
             self.reset();
-        } else {
-            self.restore_blocking();
         }
         match outcome {
             _ if status < 0 => Err(Errno::from_raw(-status)),

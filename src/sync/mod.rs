@@ -6,10 +6,10 @@
 mod model;
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
+pub use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 #[cfg(loom)]
-pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, fence};
+pub use loom::sync::atomic::{AtomicPtr, AtomicU32, fence};
 #[cfg(loom)]
-pub use model::{AtomicU64, AtomicUsize, Mutex};
+pub use model::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Mutex};
 #[cfg(not(loom))]
 pub use parking_lot::Mutex;

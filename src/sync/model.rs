@@ -13,46 +13,58 @@ fn written<T>(order: Ordering, result: T) -> T {
 }
 
 macro_rules! atomic {
-    ($name:ident, $int:ident) => {
+    ($name:ident, $value:ident) => {
         #[derive(Debug, Default)]
         #[expect(missing_docs, reason = "as in the standard library")]
         pub struct $name(atomic::$name);
 
         #[expect(missing_docs, reason = "as in the standard library")]
         impl $name {
-            pub fn new(value: $int) -> Self {
+            pub fn new(value: $value) -> Self {
                 Self(atomic::$name::new(value))
             }
-            pub fn load(&self, order: Ordering) -> $int {
+            pub fn load(&self, order: Ordering) -> $value {
                 self.0.load(order)
             }
-            pub fn store(&self, value: $int, order: Ordering) {
+            pub fn store(&self, value: $value, order: Ordering) {
                 written(order, self.0.store(value, order));
             }
-            pub fn swap(&self, value: $int, order: Ordering) -> $int {
+            pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 written(order, self.0.swap(value, order))
-            }
-            pub fn fetch_add(&self, value: $int, order: Ordering) -> $int {
-                self.0.fetch_add(value, order)
-            }
-            pub fn fetch_sub(&self, value: $int, order: Ordering) -> $int {
-                self.0.fetch_sub(value, order)
             }
             pub fn compare_exchange_weak(
                 &self,
-                current: $int,
-                new: $int,
+                current: $value,
+                new: $value,
                 success: Ordering,
                 failure: Ordering,
-            ) -> Result<$int, $int> {
+            ) -> Result<$value, $value> {
                 self.0.compare_exchange_weak(current, new, success, failure)
             }
         }
     };
 }
 
-atomic!(AtomicU64, u64);
-atomic!(AtomicUsize, usize);
+macro_rules! counter {
+    ($name:ident, $value:ident) => {
+        atomic!($name, $value);
+
+        #[expect(missing_docs, reason = "as in the standard library")]
+        impl $name {
+            pub fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.0.fetch_add(value, order)
+            }
+            pub fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                self.0.fetch_sub(value, order)
+            }
+        }
+    };
+}
+
+atomic!(AtomicBool, bool);
+atomic!(AtomicI32, i32);
+counter!(AtomicU64, u64);
+counter!(AtomicUsize, usize);
 
 /// A lock that nobody's panic poisons: the checker ends at the first.
 #[derive(Debug, Default)]
