@@ -9,6 +9,7 @@ pub mod mount_options;
 pub mod options;
 mod oracle;
 pub mod session;
+pub mod state;
 
 /// What a target does with any bytes.
 pub type Run = fn(&[u8]);
@@ -18,6 +19,9 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("decode", decode::run),
     ("extensions", extensions::run),
     ("session", session::run),
+    ("received", session::run_received),
+    ("device", session::run_device),
+    ("state", state::run),
     ("options", options::run),
     ("mount_options", mount_options::run),
 ];

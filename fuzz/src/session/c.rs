@@ -2,6 +2,7 @@
 
 use core::ffi::{c_char, c_int, c_void};
 use fusewire::abi::c::common::{fuse_buf, fuse_bufvec, fuse_file_info, fuse_pollhandle, fuse_session, libfuse_version};
+use fusewire::abi::c::cuse::{cuse_info, cuse_lowlevel_ops};
 use fusewire::abi::c::lowlevel::{
     fuse_custom_io, fuse_entry_param, fuse_interrupt_func_t, fuse_lowlevel_ops, fuse_req_t,
 };
@@ -17,6 +18,13 @@ unsafe extern "C" {
         version: *const libfuse_version,
         userdata: *mut c_void,
     ) -> *mut fuse_session;
+    pub fn cuse_lowlevel_new(
+        args: *mut fuse_args,
+        info: *const cuse_info,
+        op: *const cuse_lowlevel_ops,
+        userdata: *mut c_void,
+    ) -> *mut fuse_session;
+    pub fn fuse_session_loop(se: *mut fuse_session) -> c_int;
     pub fn fuse_session_custom_io_317(
         se: *mut fuse_session,
         io: *const fuse_custom_io,

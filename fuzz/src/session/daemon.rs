@@ -17,7 +17,7 @@ fn current() -> Current {
 }
 
 /// Data of the message.
-unsafe fn look_at(data: *const c_void, len: usize) {
+pub(super) unsafe fn look_at(data: *const c_void, len: usize) {
     if len == 0 {
         return;
     }
@@ -29,7 +29,14 @@ unsafe fn look_at(data: *const c_void, len: usize) {
         "{len} bytes outside the message"
     );
     // SAFETY: just checked, or by a checker of addresses.
-    black_box(unsafe { core::slice::from_raw_parts(start, len) }.iter().fold(0u8, |sum, byte| sum ^ byte));
+    check_bytes(unsafe { core::slice::from_raw_parts(start, len) });
+}
+
+/// What the daemon is given is of this message: nothing of an earlier one, and nothing else.
+fn check_bytes(part: &[u8]) {
+    // SAFETY: the message stays while the callback runs.
+    let whole = unsafe { &*current().bytes };
+    assert!(whole.windows(part.len().max(1)).any(|bytes| bytes == part) || part.is_empty(), "bytes of another message");
 }
 
 /// The name of a directory entry.
@@ -45,7 +52,9 @@ unsafe fn look_at_text<'a>(name: *const c_char) -> &'a [u8] {
     let message = unsafe { &*current().bytes }.as_ptr_range();
     if current().piped {
         // SAFETY: as the library promises.
-        return unsafe { CStr::from_ptr(name) }.to_bytes();
+        let name = unsafe { CStr::from_ptr(name) };
+        check_bytes(name.to_bytes_with_nul());
+        return name.to_bytes();
     }
     let start: *const u8 = name.cast();
     assert!(message.contains(&start), "a name outside the message");
@@ -64,9 +73,14 @@ unsafe fn look_at_vector(bufv: *const fuse_bufvec) {
         return unsafe { look_at(only.mem, only.size) };
     }
     assert!(current().piped && only.flags == FUSE_BUF_IS_FD);
+    if current().action & 8 != 0 {
+        return; // what a daemon leaves there must not become part of the next message
+    }
     let mut data = vec![0; only.size.min(ROOM)];
-    // SAFETY: the descriptor is open, and the memory ours. There may be less than is stated, but the writer is gone.
-    unsafe { libc::read(only.fd, data.as_mut_ptr().cast(), data.len()) };
+    // SAFETY: the descriptor is open, and the memory ours. There may be less than is stated, but the writer is gone, or
+    // does not wait.
+    let there = unsafe { libc::read(only.fd, data.as_mut_ptr().cast(), data.len()) };
+    check_bytes(&data[..usize::try_from(there).unwrap_or(0)]);
 }
 
 /// Answers with one of the replies that there are.
@@ -114,7 +128,7 @@ unsafe extern "C" fn answer_interrupted(req: fuse_req_t, _: *mut c_void) {
 }
 
 /// What every callback does in the end.
-unsafe fn answer(req: fuse_req_t) {
+pub(super) unsafe fn answer(req: fuse_req_t) {
     let Current { unique, action, .. } = current();
     // SAFETY: the handle is the callback's; the userdata is ours.
     unsafe {
@@ -259,7 +273,7 @@ unsafe extern "C" fn retrieve_reply(req: fuse_req_t, _: *mut c_void, _: u64, _: 
     unsafe { (look_at_vector(bufv), fuse_reply_none(req)) };
 }
 
-unsafe extern "C" fn init(_: *mut c_void, conn: *mut fuse_conn_info) {
+pub(super) unsafe extern "C" fn init(_: *mut c_void, conn: *mut fuse_conn_info) {
     let action = current().action;
     // SAFETY: as the library promises.
     let conn = unsafe { &mut *conn };

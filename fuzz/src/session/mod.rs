@@ -3,7 +3,9 @@
 
 mod c;
 mod daemon;
+mod device;
 mod guarded;
+mod received;
 mod sink;
 
 use crate::log;
@@ -26,40 +28,76 @@ const MESSAGES: usize = 40;
 /// A number that is no open descriptor: the sink needs none.
 const NO_FD: c_int = c_int::MAX;
 
+#[derive(Clone)]
 struct Message {
     bytes: Vec<u8>,
     unique: u64,
     action: u8,
 }
 
+/// What a session serves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    FileSystem,
+    Device,
+}
+
 /// Makes sessions of the first two bytes, messages of the rest.
 pub fn run(data: &[u8]) {
+    run_kind(data, Kind::FileSystem);
+}
+
+/// The same with a character device.
+pub fn run_device(data: &[u8]) {
+    run_kind(data, Kind::Device);
+}
+
+fn run_kind(data: &[u8], kind: Kind) {
     log::quiet();
     let mut u = Unstructured::new(data);
     let (how, threads) = (byte(&mut u), byte(&mut u));
-    let messages = messages(&mut u, how & 1 == 0);
+    let messages = messages(&mut u, how & 1 == 0, kind);
     let shared = Shared::default();
-    let session = Session::new(how, &shared);
+    let session = Session::new(how, kind, &shared);
     // Threads are slow to start, so few inputs ask for them.
     match threads {
         0xf8.. => session.feed_from_threads(usize::from(threads & 1) + 2, &messages, &shared),
         _ => feed_all(&session, &messages),
     }
+    finish(session, how, &messages, &shared);
+}
+
+/// Messages that a loop receives by itself, through the daemon's own I/O.
+pub fn run_received(data: &[u8]) {
+    log::quiet();
+    let mut u = Unstructured::new(data);
+    let how = byte(&mut u);
+    let messages = received::enlarge(messages(&mut u, true, Kind::FileSystem));
+    let shared = Shared::default();
+    let session = Session::new(how, Kind::FileSystem, &shared);
+    received::serve(&session, &messages);
+    finish(session, how, &messages, &shared);
+}
+
+/// Ends a session, and counts.
+fn finish(session: Session, how: u8, messages: &[Message], shared: &Shared) {
     if how & 2 == 0 {
-        while daemon::answer_oldest(&shared, how >> 3) {}
+        while daemon::answer_oldest(shared, how >> 3) {}
     }
     drop(session);
     shared.over.store(true, Ordering::SeqCst);
-    check(&messages, &shared);
+    check(messages, shared);
 }
 
-fn messages(u: &mut Unstructured<'_>, starts: bool) -> Vec<Message> {
+fn messages(u: &mut Unstructured<'_>, starts: bool, kind: Kind) -> Vec<Message> {
     let mut all = Vec::new();
     if starts {
         let flags = if byte(u) & 1 == 0 { u32::MAX } else { u.arbitrary().unwrap_or(0) };
-        let words = [104, 26, 2, 0, 1, 0, 0, 0, 1, 0, 7, 45 - u32::from(byte(u)) % 40, 1 << 17, flags, u32::MAX];
+        let (opcode, len) = if kind == Kind::Device { (4096, 56) } else { (26, 104) };
+        let minor = 45 - u32::from(byte(u)) % 40;
+        let words = [len, opcode, 2, 0, 1, 0, 0, 0, 1, 0, 7, minor, 1 << 17, flags, u32::MAX];
         let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        bytes.resize(104, 0);
+        bytes.resize(len as usize, 0);
         all.push(Message { bytes, unique: 2, action: byte(u) });
     }
     while !u.is_empty() && all.len() < MESSAGES {
@@ -81,7 +119,7 @@ struct Session(*mut fuse_session);
 unsafe impl Sync for Session {}
 
 impl Session {
-    fn new(how: u8, shared: &Shared) -> Self {
+    fn new(how: u8, kind: Kind, shared: &Shared) -> Self {
         let mut argv: [*mut c_char; 4] = [c"fuzz", c"-o", c"allow_root", c"-d"].map(|text| text.as_ptr().cast_mut());
         let argc = if how & 0xc0 == 0xc0 { 4 } else { 1 + 2 * c_int::from(how & 0x20 != 0) };
         let mut args = fuse_args { argc, argv: argv.as_mut_ptr(), allocated: 0 };
@@ -91,7 +129,10 @@ impl Session {
         // SAFETY: all that is pointed to lives on; the userdata outlives the session.
         unsafe {
             let size = size_of_val(&operations);
-            let session = fuse_session_new_versioned(&mut args, &operations, size, &version, userdata);
+            let session = match kind {
+                Kind::FileSystem => fuse_session_new_versioned(&mut args, &operations, size, &version, userdata),
+                Kind::Device => device::session(&mut args, userdata),
+            };
             fuse_opt_free_args(&mut args);
             assert!(!session.is_null());
             assert_eq!(fuse_session_custom_io_317(session, &IO, size_of_val(&IO), NO_FD), 0);

@@ -1,5 +1,6 @@
 //! Where a session's messages go, and what they must be.
 
+use super::received;
 use core::ffi::{c_int, c_void};
 use fusewire::abi::c::lowlevel::{fuse_custom_io, fuse_req_t};
 use fusewire::abi::wire::OutHeader;
@@ -41,8 +42,13 @@ impl Shared {
     }
 }
 
-pub const IO: fuse_custom_io =
-    fuse_custom_io { writev: Some(writev), read: Some(read), splice_receive: None, splice_send: None, clone_fd: None };
+pub const IO: fuse_custom_io = fuse_custom_io {
+    writev: Some(writev),
+    read: Some(received::read),
+    splice_receive: Some(received::splice),
+    splice_send: None,
+    clone_fd: None,
+};
 
 /// Reads every byte of a message and checks its head as the kernel does.
 unsafe extern "C" fn writev(_: c_int, iov: *mut libc::iovec, count: c_int, userdata: *mut c_void) -> isize {
@@ -64,8 +70,4 @@ unsafe extern "C" fn writev(_: c_int, iov: *mut libc::iovec, count: c_int, userd
     assert!(error == 0 || whole.len() == size_of::<OutHeader>(), "an error with {} bytes", whole.len());
     *shared.replies.lock().expect("no thread panics").entry(unique).or_default() += 1;
     whole.len() as isize
-}
-
-unsafe extern "C" fn read(_: c_int, _: *mut c_void, _: usize, _: *mut c_void) -> isize {
-    -libc::ENODEV as isize
 }
