@@ -3,7 +3,7 @@
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf};
 use crate::capi::common::buf::Scratch;
 use crate::session::{Intake, Received, Session};
-use crate::transport::Channel;
+use crate::transport::{Channel, page_size};
 use nix::errno::Errno;
 use std::cell::Cell;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
@@ -29,6 +29,11 @@ pub unsafe fn receive(se: &Session, buf: *mut fuse_buf) -> Result<usize, Errno> 
     if buf.mem.is_null() {
         // SAFETY: calloc either fails or gives `size` zeroed bytes.
         buf.mem = unsafe { libc::calloc(1, size) };
+        if se.is_recoverable() && !buf.mem.is_null() {
+            // Pages must be there when the kernel copies a request to them, see `Buffer::resident`.
+            // SAFETY: each offset is within the `size` bytes.
+            (0..size).step_by(page_size()).for_each(|at| unsafe { buf.mem.cast::<u8>().add(at).write_volatile(0) });
+        }
         #[cfg(not(soname = "3"))]
         if !se.config().compat_file_info {
             buf.mem_size = if buf.mem.is_null() { 0 } else { size };
