@@ -283,6 +283,39 @@ impl Inheritance {
     }
 }
 
+/// What the records look like to who only watches them: the head and the unique of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sight {
+    own: Vec<[u64; 2]>,
+    inherited: Vec<[u64; 2]>,
+}
+
+/// Looks at the records that were ever used, and no others: to read where nothing was written takes memory.
+pub fn look(memory: &Memory) -> Sight {
+    let records = |area: &Area| {
+        let all = (0..area.used(memory)).filter_map(|index| memory.array::<RECORD>(area.at(index)));
+        all.map(|record| [HEAD, UNIQUE].map(|at| record.get(at).map_or(0, |word| word.load(Ordering::Acquire))))
+            .collect()
+    };
+    Sight { own: records(&AREA), inherited: records(&INHERITED_AREA) }
+}
+
+impl Sight {
+    /// Whether a request is in flight that should not take long: one for a lock may.
+    pub fn waits(&self) -> bool {
+        let waits = |[head, _]: &[u64; 2]| {
+            [TAKEN, EXECUTED].contains(&(head & PHASE)) && (head >> OPCODE_SHIFT) as u32 != Opcode::Setlkw as u32
+        };
+        self.own.iter().chain(&self.inherited).any(waits)
+    }
+
+    /// Whether another request was taken since. Records keep the unique of the last one that was in them.
+    pub fn has_taken_since(&self, earlier: &Self) -> bool {
+        let earlier = earlier.own.iter().map(|[_, unique]| *unique).chain(std::iter::repeat(0));
+        self.own.iter().zip(earlier).any(|([_, unique], earlier)| *unique != earlier)
+    }
+}
+
 fn inherited(memory: &Memory, index: usize) -> Option<&Record> {
     memory.array(INHERITED_AREA.at(index))
 }

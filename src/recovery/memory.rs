@@ -3,6 +3,7 @@
 use super::layout::{self, Header, MAGIC, MAX_NODE_BYTES, VERSION, WORD};
 use crate::transport::Shared;
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -63,6 +64,17 @@ impl Memory {
             .map(|(used, words)| self.get(used).saturating_mul((words * WORD) as u64))
             .into_iter()
             .fold(0, u64::saturating_add)
+    }
+
+    /// The memory of whatever session, for who only looks at it. EPROTO when it is none that this version knows.
+    pub fn inspect(fd: OwnedFd) -> Result<Self, Errno> {
+        let size = usize::try_from(fstat(&fd)?.st_size).map_err(|_| Errno::EFBIG)?;
+        let memory = Self(Arc::new(Shared::open(fd, size)?));
+        let node_bytes = usize::try_from(memory.get(Header::NodeBytes)).ok().filter(|bytes| node_bytes_fit(*bytes));
+        let known = memory.get(Header::Magic) == MAGIC && memory.get(Header::Version) == VERSION;
+        let allocated = memory.0.allocated()?;
+        let fits = |bytes: usize| layout::size(bytes) == size && memory.counted(bytes) <= allocated;
+        if known && node_bytes.is_some_and(fits) { Ok(memory) } else { Err(Errno::EPROTO) }
     }
 
     /// Makes this process the only one that serves from the memory, for as long as what is returned is open.

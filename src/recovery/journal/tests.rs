@@ -96,3 +96,40 @@ fn damaged_records_are_read_within_bounds() {
     let Entry { reply, cookie, .. } = entry(&memory, u64::MAX).unwrap();
     assert_eq!((reply.unwrap().payload.len(), cookie.len()), (REPLY_BYTES, COOKIE_BYTES));
 }
+
+#[test]
+fn who_watches_sees_what_moves() {
+    let memory = Memory::create(0).unwrap();
+    let journal = Journal::new(memory.clone());
+    let watched = Memory::inspect(memory.fd().try_clone_to_owned().unwrap()).unwrap();
+    let first = look(&watched);
+    assert!(!first.waits() && !first.has_taken_since(&first));
+    journal.take(3, 10, Opcode::Setlkw as u32, 1);
+    let lock = look(&watched);
+    assert!(!lock.waits() && lock.has_taken_since(&first));
+    journal.take(4, 12, Opcode::Read as u32, 1);
+    let read = look(&watched);
+    assert!(read.waits() && read != lock);
+    journal.free(4);
+    let freed = look(&watched);
+    assert!(!freed.waits() && freed != read && !freed.has_taken_since(&read));
+    journal.take(4, 14, Opcode::Read as u32, 1);
+    journal.free(4);
+    // It came and went between two looks.
+    assert!(look(&watched) != freed && look(&watched).has_taken_since(&freed));
+    // What a predecessor left waits until it is settled.
+    journal.take(4, 16, Opcode::Mkdir as u32, 1);
+    let inheritance = Inheritance::take(&memory).unwrap();
+    assert!(look(&watched).waits() && !look(&watched).has_taken_since(&look(&watched)));
+    inheritance.settle(16);
+    inheritance.settle(10);
+    assert!(!look(&watched).waits());
+}
+
+#[test]
+fn what_is_no_state_is_not_watched() {
+    let null = std::fs::File::open("/dev/null").unwrap();
+    assert!(Memory::inspect(null.into()).is_err());
+    let other = crate::transport::Shared::create(c"test", super::super::layout::size(0)).unwrap();
+    assert_eq!(Memory::inspect(other.fd().try_clone_to_owned().unwrap()).unwrap_err(), Errno::EPROTO);
+}
