@@ -243,7 +243,8 @@ impl Inheritance {
         let mut free = Vec::new();
         for index in 0..INHERITED_AREA.used(memory) {
             match inherited(memory, index).and_then(read) {
-                Some(entry) => _ = places.insert(entry.unique, index),
+                // One request is in one place: what else says so is not from here, and would be in flight for ever.
+                Some(entry) => free.extend(places.insert(entry.unique, index).inspect(|other| release(memory, *other))),
                 None => free.push(index),
             }
         }
@@ -277,9 +278,14 @@ impl Inheritance {
     /// The request was answered, or never needed to be.
     pub fn settle(&self, unique: u64) {
         let place = self.places.lock().remove(&unique);
-        if let Some(record) = place.and_then(|place| inherited(&self.memory, place)) {
-            record[HEAD].store(FREE, Ordering::Release);
-        }
+        place.iter().for_each(|place| release(&self.memory, *place));
+    }
+}
+
+/// An inherited record is of no request any more.
+fn release(memory: &Memory, place: usize) {
+    if let Some(record) = inherited(memory, place) {
+        record[HEAD].store(FREE, Ordering::Release);
     }
 }
 
