@@ -257,6 +257,25 @@ static void direntry_null(void)
     MUST(fuse_add_direntry(NULL, NULL, 0, "name", NULL, 1) == 32, "asking for the size");
 }
 
+/* The record is made, as on libfuse; the kernel refuses a reply with it. */
+static void names_that_are_none(void)
+{
+    static const char *const names[] = { "a/b", "/", "" };
+    const struct stat st = { .st_ino = 2 };
+    const struct fuse_entry_param e = { .ino = 2 };
+    char buf[200];
+    for (size_t i = 0; i < COUNT(names); i++) {
+        log_lines = 0;
+        size_t size = fuse_add_direntry(NULL, buf, sizeof(buf), names[i], &st, 1);
+        MUST(size == 24 + (strlen(names[i]) + 7) / 8 * 8 && log_lines == 1, "'%s': %zu, %d lines", names[i], size, log_lines);
+        size = fuse_add_direntry_plus(NULL, buf, sizeof(buf), names[i], &e, 1);
+        MUST(size >= 152 && log_lines == 2, "'%s': %zu, %d lines", names[i], size, log_lines);
+    }
+    log_lines = 0;
+    fuse_add_direntry(NULL, buf, sizeof(buf), "..", &st, 1);
+    MUST(log_lines == 0, "%d lines for a name", log_lines);
+}
+
 /* ---- sessions ---- */
 
 static void null_sessions(void)
@@ -459,6 +478,7 @@ static const struct {
     { "reply_many_pieces", reply_many_pieces },
     { "error_of_every_value", error_of_every_value },
     { "direntry_null", direntry_null },
+    { "names_that_are_none", names_that_are_none },
     { "null_sessions", null_sessions },
     { "null_arguments", null_arguments },
     { "odd_op_sizes", odd_op_sizes },

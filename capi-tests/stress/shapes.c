@@ -193,6 +193,27 @@ static void names_without_end(void)
     }
 }
 
+/* What an earlier message has left where the next one is read to is no part of that. */
+static void stale_bytes(void)
+{
+    struct {
+        struct fuse_write_in in;
+        char data[64];
+    } write = { .in = { .size = 64 } };
+    start();
+    for (size_t len = 0; len < 8; len++) {
+        send(FUSE_LOOKUP, "a long name of an earlier request", 34);
+        MUST(calls == 1 && replies == 1, "the earlier request: %d calls", calls);
+        send(FUSE_LOOKUP, "a long n", len); /* the rest, with its NUL, is still where it was */
+        refused(FUSE_LOOKUP, -EIO, "stale name behind", len);
+        send(FUSE_WRITE, &write, sizeof(write));
+        MUST(calls == 1 && replies == 1 && last_error == 0, "the earlier write: error %d", last_error);
+        send(FUSE_WRITE, &write, sizeof(write.in) + 8 * len);
+        if (!by_pipe) /* of data in a pipe only that can be read which is there */
+            refused(FUSE_WRITE, -EIO, "stale data behind", len);
+    }
+}
+
 /* Where a size stands, and what it counts, must be there. */
 static void sizes_beyond_the_data(void)
 {
@@ -327,6 +348,7 @@ static const struct {
     { "cut_arguments", cut_arguments },
     { "lengths_that_lie", lengths_that_lie },
     { "names_without_end", names_without_end },
+    { "stale_bytes", stale_bytes },
     { "sizes_beyond_the_data", sizes_beyond_the_data },
     { "extensions", extensions },
     { "unknown_opcodes", unknown_opcodes },

@@ -127,6 +127,13 @@ def test_exit_is_prompt(ours, guard, program, channel, loop, origin):
     assert float(done.stdout) < 3000
 
 
+@pytest.mark.parametrize("loop", ["single", "threads"])
+def test_a_callback_that_never_replies(ours, guard, program, loop):
+    done = guard.run(ours, [program(ours, "unanswered"), loop, guard.mountpoint], timeout=25)
+    assert done.returncode == 0, done.stderr
+    assert mounts(guard.mountpoint) == []
+
+
 @pytest.mark.parametrize(("kind", "count"), [("memory", 1000), ("mount", 1000), ("loop", 600)])
 def test_sessions_leave_nothing(ours, guard, program, kind, count):
     # The buffers of workers are given back at once, whatever malloc learned about their size.

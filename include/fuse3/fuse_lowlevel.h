@@ -933,7 +933,8 @@ void fuse_req_secctx_reset(fuse_req_t req);
 /**
  * Adds a record to the buffer of a readdir reply.
  *
- * `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
+ * `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated; one
+ * that is empty or has a slash is a log line here, and EIO from the kernel to whoever reads the directory.
  * `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
  * Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. 0 after a log line when a
  * pointer is NULL that must not be. May be called on any thread. Since libfuse 3.0.

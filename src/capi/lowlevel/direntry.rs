@@ -15,9 +15,25 @@ fn refuse_null(function: &str) -> usize {
     0
 }
 
+/// Says so when a name cannot be that of an entry: with such a record the kernel refuses the whole reply.
+#[inline]
+fn check_name(function: &str, name: &[u8]) {
+    if name.is_empty() || memchr::memchr(b'/', name).is_some() {
+        tell_of_name(function, name);
+    }
+}
+
+#[cold]
+fn tell_of_name(function: &str, name: &[u8]) {
+    log::install();
+    let name = String::from_utf8_lossy(name);
+    ::log::error!("{function}: '{name}' is no name of an entry, whoever reads the directory gets EIO");
+}
+
 /// Adds a record to the buffer of a readdir reply.
 ///
-/// `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated.
+/// `req`: not used. `buf`: where the record goes, `bufsize` bytes; NULL only asks for the size. `name`: NUL-terminated; one
+/// that is empty or has a slash is a log line here, and EIO from the kernel to whoever reads the directory.
 /// `stbuf`: `st_ino` and the type bits of `st_mode` count. `off`: where reading goes on behind this record.
 /// Returns the record's size in bytes; when that is more than `bufsize`, nothing was written. 0 after a log line when a
 /// pointer is NULL that must not be. May be called on any thread. Since libfuse 3.0.
@@ -45,6 +61,7 @@ pub unsafe extern "C" fn fuse_add_direntry(
     }
     // SAFETY: the caller vouches for the buffer and, now that it is read, for the attributes.
     let (buf, st) = unsafe { (core::slice::from_raw_parts_mut(buf.cast(), size), &*stbuf) };
+    check_name("fuse_add_direntry", name);
     encode::put_dirent(buf, name, st, off);
     size
 }
@@ -79,6 +96,7 @@ pub unsafe extern "C" fn fuse_add_direntry_plus(
     // SAFETY: the caller vouches for the buffer and, now that it is read, for the entry.
     let (buf, e) = unsafe { (core::slice::from_raw_parts_mut(buf.cast(), size), &*e) };
     let flags = live(req).map_or(0, |(slot, _)| slot.reply_flags(ReplyFlags::Attr));
+    check_name("fuse_add_direntry_plus", name);
     encode::put_direntplus(buf, name, e, off, flags);
     size
 }
