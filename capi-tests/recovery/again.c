@@ -7,7 +7,8 @@
  * --hand: a socket that state and device are sent to. --take: those of a predecessor.
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; classify: when a resent request is judged; restore: before the
- * kernel is asked to send requests again. --hold: reads are not answered.
+ * kernel is asked to send requests again. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGUSR2: pauses,
+ * resumes.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -276,8 +278,25 @@ static void leave(int signal)
     planned(signal);
 }
 
+/* Pauses the session at every other SIGUSR2, resumes it at the next. */
+static void *pauser(void *set)
+{
+    for (int number;;) {
+        sigwait(set, &number);
+        say("paused: %d\n", fuse_session_pause(session, 300));
+        sigwait(set, &number);
+        say("resumed: %d\n", fuse_session_resume(session));
+    }
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
+    static sigset_t pausing;
+    pthread_t thread;
+    sigemptyset(&pausing);
+    sigaddset(&pausing, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &pausing, NULL);
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
     struct fuse_cmdline_opts cmdline;
     if (fuse_opt_parse(&args, &options, specs, NULL) < 0 || fuse_parse_cmdline(&args, &cmdline) < 0)
@@ -299,6 +318,8 @@ int main(int argc, char **argv)
     }
     signal(SIGTERM, planned);
     signal(SIGUSR1, leave);
+    if (pthread_create(&thread, NULL, pauser, &pausing))
+        abort();
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
     int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);

@@ -13,6 +13,8 @@ import pytest
 from harness import wait_until
 
 HERE = Path(__file__).parent
+# Where in the state lies what.
+BLOBS, BLOB, NODES = 4096, 65536, 1 << 30
 
 
 class Mount:
@@ -278,6 +280,47 @@ def test_a_planned_replacement(mount, guard):
     assert second.stop() == 0
 
 
+@pytest.mark.parametrize("loop", [["-s"], [], ["-o", "clone_fd"]], ids=["single", "pool", "clone_fd"])
+def test_a_pause_ends_at_a_request_boundary(mount, guard, loop):
+    (mount.source / "file").write_text("contents")
+    first = mount.start(*loop)
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    for _ in range(3):
+        before = first.output().count("paused: 0")
+        first.signal(signal.SIGUSR2)
+        wait_until(lambda: first.output().count("paused: 0") > before, "pause")
+        reads = first.output().count("read ")
+        reader = read_of(guard.mountpoint / "file")
+        assert reader.is_waiting() and first.output().count("read ") == reads
+        first.signal(signal.SIGUSR2)
+        assert reader.finish() == (0, "contents")
+    # An exit ends a pause as well.
+    first.signal(signal.SIGUSR2)
+    wait_until(lambda: first.output().count("paused: 0") > 3, "pause")
+    assert first.stop() == 0
+
+
+def test_a_pause_says_what_is_not_answered(mount, guard):
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--hold")
+    reader = read_of(guard.mountpoint / "file")
+    says(first, "read .*")
+    first.signal(signal.SIGUSR2)
+    says(first, "paused: 1")
+    first.signal(signal.SIGUSR1)
+    assert first.wait() == 0
+    second = mount.taken_over()
+    assert reader.finish() == (0, "contents")
+    assert second.stop() == 0
+
+
+def test_calls(guard, libs, compiled):
+    """What each function returns, called as it must not be, too."""
+    library = libs["so4"]
+    done = guard.run(library, [compiled(library, HERE / "calls.c"), guard.mountpoint])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_a_daemon_that_is_killed_while_paused_leaves_nothing_behind(mount, guard):
     """Its device is non-blocking then, for whoever has it."""
     (mount.source / "file").write_text("contents")
@@ -305,6 +348,8 @@ def copy_of(fd):
         end = os.lseek(fd, at, os.SEEK_HOLE)
         os.pwrite(copy, os.pread(fd, end - at, at), at)
         at = end
+    # As much memory as the original has, which is more than what was written to.
+    os.posix_fallocate(copy, NODES, os.fstat(fd).st_blocks * 512)
     fcntl.fcntl(copy, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
     return copy
 
@@ -312,9 +357,6 @@ def copy_of(fd):
 def flip(copy, offset):
     byte = os.pread(copy, 1, offset)[0]
     os.pwrite(copy, bytes([byte ^ 0x10]), offset)
-
-
-BLOBS, BLOB, NODES = 4096, 65536, 1 << 30
 
 
 @pytest.mark.parametrize(
@@ -325,6 +367,7 @@ BLOBS, BLOB, NODES = 4096, 65536, 1 << 30
         ("saved bytes", BLOBS + 20, "damaged"),
         ("saved bytes, second", BLOBS + BLOB + 40, "damaged"),
         # The second node's name; a node has 6 words and two names of 256 bytes.
+        ("count", 26, "counts more than is in it"),
         ("name", NODES + 2 * (48 + 512) + 48, "node 2 is damaged"),
     ],
 )
