@@ -3,7 +3,6 @@ or not at all. `make soak-recovery` does the same for longer.
 """
 
 import pytest
-from harness import LIBDIR
 
 from .killing import figures
 from .soak import VARIANTS, build, killed, upgraded
@@ -11,8 +10,6 @@ from .soak import VARIANTS, build, killed, upgraded
 KILLS = 20
 # What no machine that does anything else takes: the figures are `make soak-recovery`'s.
 BOUND_MS = 5000
-
-pytestmark = pytest.mark.skipif(not (LIBDIR / "fusewire-keep").exists(), reason="fusewire-keep is not built")
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.name)
