@@ -1,0 +1,480 @@
+"""fusewire-keep on real mounts: daemons die, hang, leave, are upgraded, and so does the keeper itself.
+
+systemd's file descriptor store is a stand-in here, which keeps what it is sent and passes it on as sd_listen_fds(3) says: no
+service manager runs where the tests do.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from conftest import LIBDIR
+from harness import abort, mounts, wait_until
+
+HERE = Path(__file__).parent
+PROGRAM = LIBDIR / "fusewire-keep"
+
+
+def children(pid):
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+class Kept:
+    """A keeper over a mount, and whoever serves it."""
+
+    def __init__(self, guard, library, program):
+        self.guard, self.library = guard, library
+        self.source = guard.folder("source")
+        (self.source / "file").write_text("contents")
+        # By this name, so that there can be another program under it.
+        self.program = guard.work / "daemon"
+        self.program.symlink_to(program)
+        self.names = 0
+        self.left = []
+
+    def start(self, *options, args=(), before=(), env=None):
+        """Starts the keeper, and waits for the mount."""
+        command = [*before, self.program, f"--source={self.source}", *args, self.guard.mountpoint]
+        self.keeper = self.guard.start(self.library, [PROGRAM, *options, "--", *command], env=env)
+        self.keeper.wait_mounted()
+        self.look()
+        return self.keeper
+
+    def serving(self):
+        """The daemon's pid: the keeper's only child."""
+        return wait_until(lambda: (found := children(self.keeper.pid)) and len(found) == 1 and found[0], "one daemon")
+
+    def look(self):
+        """Asks the daemon for a name that nobody has asked for: somebody serves."""
+        self.names += 1
+        assert not self.guard.child(os.path.exists, self.guard.mountpoint / f"name-{self.names}")
+        assert self.guard.child(Path.read_text, self.guard.mountpoint / "file") == "contents"
+
+    def kill(self, number=signal.SIGKILL):
+        """Kills the daemon; another serves then."""
+        pid = self.serving()
+        os.kill(pid, number)
+        self.look()
+        assert self.serving() != pid
+        return self.serving()
+
+    def says(self, text, limit=10):
+        wait_until(lambda: text in self.keeper.output(), f"`{text}` in\n{self.keeper.output()}", limit)
+
+    def ends(self, status):
+        assert self.keeper.wait() == status, self.keeper.output()
+
+    def close(self):
+        for pid in self.left:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+
+@pytest.fixture
+def kept(guard, libs, compiled):
+    library = libs["so4"]
+    kept = Kept(guard, library, compiled(library, HERE / "again.c"))
+    yield kept
+    kept.close()
+
+
+class Reader:
+    """Reads a file of the mount, and may wait for long."""
+
+    def __init__(self, path):
+        self.process = subprocess.Popen(
+            ["dd", f"if={path}", "iflag=direct", "bs=4096", "status=none"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+
+    def finish(self):
+        out, _ = self.process.communicate(timeout=10)
+        return self.process.returncode, out
+
+
+def is_stopped(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0] == "T"
+
+
+def stop(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: is_stopped(pid), "stopped daemon")
+
+
+def devices(pid):
+    """How often a process has the device of a FUSE mount open."""
+    links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return links.count("/dev/fuse")
+
+
+# ---- a daemon that dies ----
+
+
+def test_generations_of_daemons(kept, guard):
+    """With clones of the device, a file that stays open, and a request in flight."""
+    keeper = kept.start(args=["-o", "clone_fd"])
+    shell = subprocess.Popen(
+        ["bash", "-c", "exec 3<file && echo ready && read line && cat <&3"],
+        cwd=guard.mountpoint,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert shell.stdout.readline() == "ready\n"
+    for _ in range(3):
+        held = devices(keeper.pid)
+        assert held >= 2
+        pid = kept.serving()
+        stop(pid)
+        reader = Reader(guard.mountpoint / "file")
+        os.kill(pid, signal.SIGKILL)
+        assert reader.finish() == (0, "contents"), keeper.output()
+        assert kept.serving() != pid
+        assert devices(keeper.pid) >= held
+    assert shell.communicate("go\n", timeout=10)[0] == "contents"
+    assert keeper.output().count("was killed by SIGKILL; it is restarted") == 3
+    assert keeper.stop() == 0
+    assert keeper.output().count("restore") == 0 and "destroy" in keeper.output()
+
+
+def test_who_dies_at_once_is_restarted_ever_later(kept, guard):
+    kept.start("--well-after", "60", "--max-delay", "0.1")
+    for _ in range(5):
+        kept.kill()
+    delays = re.findall(r"it is restarted(?: in (\d+) ms)?\n", kept.keeper.output())
+    assert delays == ["", "50", "100", "100", "100"]
+    # And who is given time is not.
+    assert kept.keeper.stop() == 0
+
+
+def test_the_mount_goes_while_no_daemon_runs(kept, guard):
+    kept.start("--well-after", "60")
+    for _ in range(5):
+        kept.kill()
+    connection = mounts(guard.mountpoint)[0].connection
+    os.kill(kept.serving(), signal.SIGKILL)
+    kept.says("it is restarted in 800 ms")
+    abort(connection)
+    kept.ends(0)
+    assert "the mount is gone" in kept.keeper.output()
+
+
+def test_giving_up(kept, guard):
+    """Its successors die before they serve: programs get an error, and do not hang."""
+    keeper = kept.start("--attempts", "3", "--max-delay", "0.05", args=["--die=restore"])
+    stop(kept.serving())
+    reader = Reader(guard.mountpoint / "file")
+    os.kill(kept.serving(), signal.SIGKILL)
+    kept.ends(1)
+    assert "3 in a row never served: the mount is given up" in keeper.output()
+    code, out = reader.finish()
+    assert code != 0 and ("not connected" in out or "aborted" in out), out
+
+
+def test_what_a_daemon_leaves_behind_is_killed(kept, guard):
+    """A child of it has the keeper's socket, and could serve on."""
+    note = guard.work / "pid"
+    kept.start(before=["sh", "-c", f'sleep 1000 & echo $! >{note}; exec "$@"', "sh"])
+    left = int(note.read_text())
+    os.kill(wait_until(lambda: [pid for pid in children(kept.keeper.pid) if pid != left], "daemon")[0], signal.SIGKILL)
+    wait_until(lambda: int(note.read_text() or left) != left, "another child")
+    wait_until(lambda: not Path(f"/proc/{left}").exists(), "end of the first child")
+    kept.look()
+    kept.left.append(int(note.read_text()))
+    assert kept.keeper.stop() == 0
+
+
+def test_a_daemon_that_goes_to_the_background_is_followed(kept):
+    keeper = kept.start(before=["sh", "-c", 'setsid "$@" & sleep 0.2', "sh"])
+    # The shell ends with status 0, and nothing is restarted.
+    in_background = lambda: os.getsid(kept.serving()) != os.getsid(keeper.pid)
+    wait_until(in_background, "daemon in the background")
+    kept.look()
+    assert "restarted" not in keeper.output()
+    os.kill(kept.serving(), signal.SIGKILL)
+    kept.look()
+    assert "was killed by SIGKILL; it is restarted" in keeper.output()
+    wait_until(in_background, "daemon in the background")
+    assert keeper.stop() == 0
+
+
+def test_an_unaware_daemon_is_not_restarted(kept, guard):
+    argv = [PROGRAM, "--", kept.program, "--unaware", guard.mountpoint]
+    keeper = kept.keeper = guard.start(kept.library, argv).wait_mounted()
+    kept.says(f"{kept.program} does not declare itself recoverable (fuse_session_set_recoverable)")
+    os.kill(kept.serving(), signal.SIGKILL)
+    kept.ends(128 + signal.SIGKILL)
+    assert "is not restarted" in keeper.output()
+
+
+# ---- ends ----
+
+
+def test_unmounted_from_outside(kept, guard):
+    keeper = kept.start()
+    subprocess.run(["umount", guard.mountpoint], check=True, timeout=10)
+    kept.ends(0)
+    assert "restarted" not in keeper.output()
+
+
+def test_a_daemon_that_cannot_begin(kept, guard):
+    keeper = guard.start(kept.library, [PROGRAM, "--", kept.program, "--source=x", "-o", "nonsense", guard.mountpoint])
+    assert keeper.wait() == 2 and "nonsense" in keeper.output() and "had no mount kept" in keeper.output()
+    keeper = guard.start(kept.library, [PROGRAM, "--", guard.work / "missing"])
+    assert keeper.wait() == 127 and "missing cannot be started: No such file" in keeper.output()
+
+
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        ("--dedline 3 -- true", "'--dedline'"),
+        ("-x -- true", "'-x'"),
+        ("--deadline soon -- true", "--deadline soon: it has to be a number of seconds"),
+        ("--deadline 0 -- true", "--deadline 0: it has to be"),
+        ("--grace=NaN -- true", "--grace NaN"),
+        ("--attempts 0 -- true", "--attempts 0"),
+        ("--upgrade-signal KILL -- true", "KILL: no signal that a daemon can take"),
+        ("--deadline", "--deadline"),
+        ("--", "no daemon to start"),
+    ],
+)
+def test_what_is_wrong_in_the_command_line_is_named(arguments, named):
+    done = subprocess.run([PROGRAM, *arguments.split()], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 2 and done.stderr.startswith("fusewire-keep: ") and done.stderr.count("\n") == 1
+    assert named in done.stderr, done.stderr
+
+
+def test_help_and_version():
+    for option, text in [("--help", "--upgrade-signal SIGNAL"), ("-V", "fusewire-keep 0")]:
+        done = subprocess.run([PROGRAM, option], capture_output=True, text=True, timeout=10)
+        assert done.returncode == 0 and text in done.stdout and done.stderr == ""
+
+
+# ---- signals ----
+
+
+def test_what_is_passed_on(kept):
+    """USR1 makes this daemon leave its mount to another; INT is one that it knows nothing of."""
+    keeper = kept.start()
+    pid = kept.serving()
+    keeper.signal(signal.SIGUSR1)
+    kept.says("detach: 0")
+    kept.look()
+    assert kept.serving() != pid
+    assert "ended with status 0; it is restarted\n" in keeper.output()
+    keeper.signal(signal.SIGINT)
+    kept.ends(128 + signal.SIGINT)
+    assert "left its mount" in keeper.output()
+
+
+def test_a_daemon_that_does_not_end_is_killed(kept):
+    keeper = kept.start("--grace", "0.3")
+    stop(kept.serving())
+    keeper.signal(signal.SIGTERM)
+    kept.ends(128 + signal.SIGKILL)
+    assert "took longer than 300ms: it is killed" in keeper.output()
+
+
+# ---- a daemon that hangs ----
+
+
+def test_a_hung_daemon_is_replaced(kept, guard):
+    keeper = kept.start("--deadline", "0.3")
+    pid = kept.serving()
+    stop(pid)
+    # Nothing waits, so nothing is wrong.
+    assert wait_until(lambda: Path(f"/proc/{pid}").exists(), "daemon")
+    threading.Event().wait(0.6)
+    assert is_stopped(pid) and "killed" not in keeper.output()
+    assert Reader(guard.mountpoint / "file").finish() == (0, "contents")
+    assert "nothing has moved for 300ms although requests wait: it is killed" in keeper.output()
+    assert kept.serving() != pid
+    assert keeper.stop() == 0
+
+
+def test_a_request_that_nobody_answers(kept, guard):
+    """Every daemon reads it and is silent."""
+    keeper = kept.guard.start(
+        kept.library,
+        [PROGRAM, "--deadline", "0.2", "--attempts", "3", "--well-after", "60", "--max-delay", "0.05", "--"]
+        + [kept.program, f"--source={kept.source}", "--hold", guard.mountpoint],
+    ).wait_mounted()
+    reader = Reader(guard.mountpoint / "file")
+    assert keeper.wait() == 1, keeper.output()
+    assert reader.finish()[0] != 0
+    assert len(re.findall("^read .* again$", keeper.output(), re.M)) >= 2
+    assert "never served: the mount is given up" in keeper.output()
+
+
+# ---- upgrade ----
+
+
+def test_a_planned_upgrade(kept, guard):
+    keeper = kept.start()
+    for _ in range(2):
+        pid = kept.serving()
+        reader = Reader(guard.mountpoint / "file")
+        keeper.signal(signal.SIGHUP)
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), "end of the old daemon")
+        assert reader.finish() == (0, "contents")
+        kept.look()
+    assert keeper.output().count("detach: 0") == 2 and keeper.output().count("takes over") == 2
+    assert keeper.stop() == 0
+
+
+def test_a_program_that_does_not_start_replaces_nobody(kept, guard):
+    keeper = kept.start("--grace", "0.3")
+    pid = kept.serving()
+    program = kept.program.readlink()
+    for new, said in [("exit 3", "ended with status 3 before it served"), ("sleep 1000", "was killed by SIGKILL before it served")]:
+        kept.program.unlink()
+        kept.program.write_text(f"#!/bin/sh\n{new}\n")
+        kept.program.chmod(0o755)
+        keeper.signal(signal.SIGHUP)
+        kept.says(said)
+        kept.look()
+        assert pid in children(keeper.pid)
+    kept.program.unlink()
+    keeper.signal(signal.SIGHUP)
+    kept.says("is started: No such file or directory")
+    kept.program.symlink_to(program)
+    assert keeper.stop() == 0
+
+
+def test_who_does_not_leave_is_killed(kept):
+    """It knows nothing of the signal."""
+    keeper = kept.start("--grace", "0.3", "--upgrade-signal", "WINCH")
+    pid = kept.serving()
+    keeper.signal(signal.SIGHUP)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "end of the old daemon")
+    kept.look()
+    assert "was killed by SIGKILL; process" in keeper.output()
+    assert keeper.stop() == 0
+
+
+# ---- the keeper ends, or is replaced ----
+
+
+def test_a_killed_keeper_leaves_its_daemon(kept, guard):
+    """Nothing is kept any more, and the daemon serves on."""
+    keeper = kept.start(args=["-o", "clone_fd"])
+    pid = kept.serving()
+    kept.left.append(pid)
+    keeper.signal(signal.SIGKILL)
+    keeper.wait()
+    kept.look()
+    os.kill(pid, signal.SIGTERM)
+    wait_until(lambda: mounts(guard.mountpoint) == [], "unmount")
+    assert "the keeper is gone: there will be no successor" in keeper.output()
+
+
+class Manager:
+    """Stands in for systemd: keeps file descriptors, and passes them to whom it starts."""
+
+    def __init__(self, path):
+        self.path, self.kept, self.said = path, [], []
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path.replace("@", "\0"))
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+        self.thread.start()
+
+    def _serve(self):
+        while True:
+            text, fds, _, _ = socket.recv_fds(self.socket, 4096, 16)
+            lines = dict(line.split("=", 1) for line in text.decode().splitlines())
+            if "FDSTORE" in lines:
+                self.kept += [(lines["FDNAME"], fd) for fd in fds]
+                fds = []
+            if "FDSTOREREMOVE" in lines:
+                fds += [fd for name, fd in self.kept if name == lines["FDNAME"]]
+                self.kept = [(name, fd) for name, fd in self.kept if name != lines["FDNAME"]]
+            self.said += lines
+            for fd in fds:
+                os.close(fd)
+            if "END" in lines:
+                break
+
+    def names(self):
+        return sorted(name for name, _ in self.kept)
+
+    def env(self):
+        return {"NOTIFY_SOCKET": self.path}
+
+    def passing(self, argv):
+        """The command that starts a program with what is kept."""
+        launcher = (
+            "import os, sys\n"
+            "fds = [int(fd) for fd in sys.argv[1].split(',')]\n"
+            "high = [os.dup2(fd, 200 + n) for n, fd in enumerate(fds)]\n"
+            "for n, fd in enumerate(high): os.dup2(fd, 3 + n); os.set_inheritable(3 + n, True); os.close(fd)\n"
+            "os.environ |= {'LISTEN_PID': str(os.getpid()), 'LISTEN_FDS': str(len(fds)), 'LISTEN_FDNAMES': sys.argv[2]}\n"
+            "os.execv(sys.argv[3], sys.argv[3:])\n"
+        )
+        fds = [fd for _, fd in self.kept]
+        return [sys.executable, "-c", launcher, ",".join(map(str, fds)), ":".join(name for name, _ in self.kept), *argv], fds
+
+    def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(b"END=1", self.path.replace("@", "\0"))
+        self.thread.join(5)
+        self.socket.close()
+        for _, fd in self.kept:
+            os.close(fd)
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request, guard):
+    path = str(guard.work / "notify") if request.param == "path" else f"@fusewire-test-{os.getpid()}"
+    manager = Manager(path)
+    yield manager
+    manager.close()
+
+
+def test_a_keeper_is_replaced_under_its_daemon(kept, guard, manager):
+    first = kept.start(env=manager.env())
+    wait_until(lambda: "READY" in manager.said, "READY=1")
+    pid = kept.serving()
+    kept.left.append(pid)
+    first.signal(signal.SIGKILL)
+    first.wait()
+    kept.look()
+    expected = {"fusewire-device", "fusewire-state", "fusewire-keep-process", "fusewire-keep-socket"}
+    assert expected <= set(manager.names())
+    command = [PROGRAM, "--", kept.program, f"--source={kept.source}", guard.mountpoint]
+    argv, fds = manager.passing(command)
+    second = kept.keeper = guard.start(kept.library, argv, env=manager.env(), pass_fds=fds)
+    kept.says(f"goes on with {kept.program}, process {pid}")
+    kept.look()
+    assert children(second.pid) == []
+    # It is not this keeper's child: it is seen to end all the same, and replaced.
+    os.kill(pid, signal.SIGKILL)
+    kept.look()
+    assert kept.serving() != pid and "ended; it is restarted" in second.output()
+    kept.kill()
+    assert second.stop() == 0
+    assert [name for name in manager.names() if "keep" not in name] == []
+
+
+def test_a_daemon_of_systemds(kept, guard, manager):
+    """Without a keeper: the daemon itself has its mount kept, and its successor finds it."""
+    command = [kept.program, f"--source={kept.source}", "-o", "clone_fd", guard.mountpoint]
+    kept.keeper = first = guard.start(kept.library, command, env=manager.env()).wait_mounted()
+    kept.look()
+    assert {"fusewire-clone", "fusewire-device", "fusewire-state"} == set(manager.names())
+    first.signal(signal.SIGKILL)
+    first.wait()
+    argv, fds = manager.passing(command)
+    second = guard.start(kept.library, argv, env=manager.env(), pass_fds=fds)
+    kept.look()
+    assert second.stop() == 0
+    wait_until(lambda: manager.names() == [], "an empty store")
