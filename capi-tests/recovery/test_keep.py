@@ -67,8 +67,8 @@ class Kept:
         assert self.serving() != pid
         return self.serving()
 
-    def says(self, text, limit=10):
-        wait_until(lambda: text in self.keeper.output(), f"`{text}` in\n{self.keeper.output()}", limit)
+    def says(self, text, count=1):
+        wait_until(lambda: self.keeper.output().count(text) == count, f"`{text}` in\n{self.keeper.output()}")
 
     def ends(self, status):
         assert self.keeper.wait() == status, self.keeper.output()
@@ -344,6 +344,12 @@ def test_a_program_that_does_not_start_replaces_nobody(kept, guard):
         kept.says(said)
         kept.look()
         assert pid in children(keeper.pid)
+    kept.program.write_text(f"#!/bin/sh\nexec {program} --unaware \"$@\"\n")
+    keeper.signal(signal.SIGHUP)
+    kept.says("a mount is kept for this daemon, which does not declare itself recoverable")
+    kept.says("ended with status 3 before it served", count=2)
+    kept.look()
+    assert pid in children(keeper.pid)
     kept.program.unlink()
     keeper.signal(signal.SIGHUP)
     kept.says("is started: No such file or directory")
@@ -375,7 +381,7 @@ def test_a_killed_keeper_leaves_its_daemon(kept, guard):
     kept.look()
     os.kill(pid, signal.SIGTERM)
     wait_until(lambda: mounts(guard.mountpoint) == [], "unmount")
-    assert "the keeper is gone: there will be no successor" in keeper.output()
+    kept.says("the keeper is gone: there will be no successor")
 
 
 class Manager:

@@ -231,6 +231,8 @@ impl Keeper<'_> {
                         daemon.asks = true;
                         continue;
                     }
+                    // What is kept is not for it; the daemon that serves goes on.
+                    Ok(Request::Unaware) if is_next => Answer::Error(Errno::ENOTSUP),
                     // Nobody else knows of the mount that it speaks of.
                     Ok(_) if is_next => Answer::Error(Errno::EBUSY),
                     Ok(request) => self.do_as_asked(request, fds),
@@ -264,6 +266,7 @@ impl Keeper<'_> {
                 self.depot.forget();
                 Answer::Ok
             }
+            Request::Unaware if self.hold.is_mounted() => Answer::Error(Errno::ENOTSUP),
             Request::Unaware => {
                 if let Some(daemon) = &mut self.current {
                     daemon.unaware = true;

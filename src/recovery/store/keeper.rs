@@ -102,8 +102,12 @@ impl Keeper {
         let _ = self.tell(Request::Forget, &[]);
     }
 
-    pub fn unaware(&self) {
-        let _ = self.tell(Request::Unaware, &[]);
+    pub fn unaware(&self) -> Result<(), Errno> {
+        match self.ask(Request::Unaware, &[], false) {
+            Ok((Answer::Error(Errno::ENOTSUP), _)) => Err(Errno::ENOTSUP),
+            // Nothing depends on what else there may be to say.
+            _ => Ok(()),
+        }
     }
 }
 
@@ -201,6 +205,7 @@ mod tests {
             ("keep state", one("ok", 0)),
             ("forget", one("ok", 0)),
             ("unaware", one("ok", 0)),
+            ("unaware", one("error 95", 0)),
         ];
         let (keeper, thread) = stand_in(turns);
         let null = std::fs::File::open("/dev/null").unwrap();
@@ -208,7 +213,8 @@ mod tests {
         assert_eq!(keeper.keep(Role::Clone, null.as_fd()), Err(Errno::EMFILE));
         assert_eq!(keeper.keep(Role::State, null.as_fd()), Ok(()));
         keeper.forget();
-        keeper.unaware();
+        assert_eq!(keeper.unaware(), Ok(()));
+        assert_eq!(keeper.unaware(), Err(Errno::ENOTSUP));
         assert_eq!(thread.join().unwrap(), 3);
     }
 

@@ -112,12 +112,15 @@ impl Store {
         }
     }
 
-    /// The daemon mounts and cannot be replaced.
-    pub fn unaware(&self) {
+    /// The daemon mounts and cannot be replaced. ENOTSUP, without a log line, when a mount is kept: it has to be left to one
+    /// that can take it over.
+    pub fn unaware(&self) -> Result<(), Errno> {
         match &self.0 {
             Who::Keeper(keeper) => keeper.unaware(),
-            // It keeps nothing that it was not given.
-            Who::Systemd(_) => {}
+            Who::Systemd(systemd) => match systemd.kept()? {
+                Some(_) => Err(Errno::ENOTSUP),
+                None => Ok(()),
+            },
         }
     }
 }

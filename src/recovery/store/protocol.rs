@@ -20,7 +20,7 @@ pub enum Request {
     Keep(Role),
     /// Nothing needs to be kept: the mount is gone, in an orderly way.
     Forget,
-    /// The daemon mounts, and cannot be replaced.
+    /// The daemon mounts, and cannot be replaced. ENOTSUP when a mount is kept.
     Unaware,
 }
 

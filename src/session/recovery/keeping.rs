@@ -20,18 +20,17 @@ impl Session {
         let Some(store) = Store::find()? else { return Ok(None) };
         // Held as long as the session: that it is closed means that the daemon has ended.
         let store = self.recovery.store.get_or_init(|| store);
-        let kept = store.kept()?;
         if !self.is_recoverable() {
-            if kept.is_some() {
+            // Said before anything is asked for: a daemon that serves is not to leave its mount to this one.
+            store.unaware().inspect_err(|_| {
                 log::error!(
                     "a mount is kept for this daemon, which does not declare itself recoverable \
                      (fuse_session_set_recoverable): refused, its nodeids would mean nothing"
                 );
-                return Err(Errno::ENOTSUP);
-            }
-            store.unaware();
+            })?;
             return Ok(None);
         }
+        let kept = store.kept()?;
         kept.map(|kept| self.take_over(kept.state, kept.device, kept.clones)).transpose()
     }
 
