@@ -161,6 +161,12 @@ impl Area {
         if needed > used {
             let more = (needed - used) * self.element * WORD;
             memory.0.reserve(self.at(used) * WORD, more)?;
+            // It is zero, unless something strayed there; that must not come to life.
+            memory
+                .words(self.at(used), more / WORD)
+                .into_iter()
+                .flatten()
+                .for_each(|word| word.store(0, Ordering::Relaxed));
             memory.set(self.used, needed as u64);
         }
         Ok(needed.max(used))
