@@ -4,7 +4,7 @@ use super::{Ends, Gate};
 use core::sync::atomic::Ordering::{Acquire, Release};
 use loom::sync::atomic::AtomicBool;
 use loom::sync::{Arc, Condvar, Mutex};
-use loom::thread;
+use loom::{model::Builder, thread};
 
 const LOOP: i32 = 7;
 
@@ -97,9 +97,11 @@ fn run(both: &Both) {
 }
 
 /// A loop that was asked to end does: the checker finds one that waits for ever. It leaves nothing behind, so the next
-/// waits for requests again.
-fn ends(own: bool, exits: usize) {
-    loom::model(move || {
+/// waits for requests again. Up to so many switches of threads that nothing forced: more take minutes.
+fn ends(own: bool, exits: usize, switches: usize) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(switches);
+    builder.check(move || {
         let both = both(own);
         let threads: Vec<_> = (0..exits)
             .map(|_| {
@@ -117,20 +119,20 @@ fn ends(own: bool, exits: usize) {
 
 #[test]
 fn a_receive_of_the_device_ends() {
-    ends(false, 1);
+    ends(false, 1, 4);
 }
 
 #[test]
 fn a_receive_of_the_daemon_s_own_ends() {
-    ends(true, 1);
+    ends(true, 1, 4);
 }
 
 #[test]
 fn two_exits_at_once() {
-    ends(false, 2);
+    ends(false, 2, 2);
 }
 
 #[test]
 fn two_exits_at_once_with_an_alarm() {
-    ends(true, 2);
+    ends(true, 2, 2);
 }
