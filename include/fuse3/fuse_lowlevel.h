@@ -288,6 +288,18 @@ struct fuse_resend_ops {
  * reports a failure. What is said of errnos names the usual ones only: every errno reaches the caller as it is.
  * Names and buffers that are passed in are valid during the call, and so is `fi`: keep a copy to reply later.
  *
+ * How a callback may end:
+ * - It returns. fuse_session_exit() may be called before; requests that are in callbacks then are still served.
+ * - On a worker of fuse_session_loop_mt() it may call pthread_exit(3), or be cancelled once it has enabled that: another
+ *   worker takes the place, and the request stays the daemon's to answer. Workers cannot be cancelled otherwise.
+ * - It must not leave by longjmp(3), nor by an exception of C++: both skip what the library has on the stack, and
+ *   nothing can be said of the session after that.
+ * - It may fork(2). The child is to call exec(3) or _exit(2). It may also answer the request: the first answer counts,
+ *   the other one is -ENOENT. The data of a write_buf in a pipe can be read once, by either of them. A child that
+ *   returns serves requests beside its parent, with a copy of the daemon's memory that goes its own way: a log line
+ *   warns of it. In init of a single-threaded loop that is what daemon(3) does, and the parent has ended. No locks that
+ *   other threads held are free in the child.
+ *
  * A member that is NULL has ENOSYS answered for it, unless it says otherwise. Where ENOSYS is said to be remembered,
  * the kernel does not ask again until the file system is mounted anew.
  *

@@ -9,10 +9,11 @@ mod headcount;
 
 use super::Session;
 use super::inbox::Inbox;
+use super::single::report_child;
 use crate::abi::opcode::Opcode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
-use crate::transport::{Channel, privilege, wake::Thread};
+use crate::transport::{Channel, fork, privilege, wake::Thread};
 use headcount::Headcount;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
@@ -111,6 +112,7 @@ impl Pool<'_> {
         let shared = self.session.channel()?;
         let own = worker.channel.as_deref().unwrap_or(shared);
         let mut inbox = worker.inbox.lock();
+        let mut process = fork::Watch::begin();
         loop {
             if self.session.is_paused() {
                 self.session.park();
@@ -132,6 +134,9 @@ impl Pool<'_> {
             }
             self.take_request(workers, inbox.opcode());
             inbox.process(self.session, channel);
+            if process.is_child() {
+                report_child();
+            }
             if !self.workers.wait_again() {
                 return Ok(());
             }

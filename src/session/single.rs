@@ -5,8 +5,10 @@ use super::edition::EDITION;
 use super::inbox::Inbox;
 use super::intake::{Intake, Received};
 use crate::abi::wire::InHeader;
+use crate::transport::fork;
 use crate::transport::wake::Thread;
 use nix::errno::Errno;
+use nix::unistd::getpid;
 
 impl Session {
     /// Receives one message by `receive`.
@@ -47,8 +49,9 @@ impl Session {
     /// the signal that asked for it.
     pub fn run(&self) -> Result<i32, Errno> {
         let channel = self.channel_to_serve()?;
-        let thread = Thread::current()?;
-        let _alarm = self.set_alarm();
+        let mut thread = Thread::current()?;
+        let mut alarm = self.set_alarm();
+        let mut process = fork::Watch::begin();
         let mut inbox = Inbox::new(self)?;
         self.loop_begins();
         let outcome = loop {
@@ -64,6 +67,16 @@ impl Session {
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) if self.is_paused() => {}
                 Err(errno) => break Err(errno),
+            }
+            if process.is_child() {
+                report_child();
+                // A child has a thread of another number, and no timers. The old one goes first: a new one may get its number.
+                drop(alarm.take());
+                alarm = self.set_alarm();
+                match Thread::current() {
+                    Ok(current) => thread = current,
+                    Err(errno) => break Err(errno),
+                }
             }
         };
         self.loop_ends();
@@ -82,4 +95,10 @@ impl Session {
             Err(errno) => Err(errno),
         }
     }
+}
+
+/// A callback was called in one process and has returned in a child of it: daemons do that on purpose that call
+/// daemon(3) in init.
+pub(super) fn report_child() {
+    log::warn!("a callback forked and has returned in the child, process {}, which serves as well now", getpid());
 }

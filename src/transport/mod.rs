@@ -7,6 +7,7 @@ mod buffer;
 mod channel;
 mod custom;
 pub mod fd;
+pub mod fork;
 pub mod fsmount;
 pub mod pipe;
 pub mod privilege;

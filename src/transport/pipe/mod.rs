@@ -8,6 +8,7 @@ mod outgoing;
 
 pub use outgoing::Outgoing;
 
+use super::fork;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
@@ -22,13 +23,15 @@ pub struct Pipe {
     room: usize,
     /// The least that the system was asked for in vain.
     refused: usize,
+    /// [`fork::number`] when it was made.
+    made: u32,
 }
 
 impl Pipe {
     /// An empty pipe of the system's usual size.
     pub fn new() -> Result<Self, Errno> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-        Ok(Self { reader, writer, room: 0, refused: usize::MAX })
+        Ok(Self { reader, writer, room: 0, refused: usize::MAX, made: fork::number() })
     }
 
     /// Makes room for `bytes`, each piece of them counted in whole pages; false when the system does not allow that much
@@ -49,6 +52,11 @@ impl Pipe {
             Err(_) => self.refused = bytes,
         }
         bytes <= self.room
+    }
+
+    /// Whether another process may have it, too: then it is not to be used any more.
+    pub fn is_shared(&self) -> bool {
+        self.made != fork::number()
     }
 
     /// The end to read from.

@@ -54,7 +54,7 @@ thread_local! {
 impl Outgoing {
     /// The calling thread's pipe with room for a head and `pages` pages behind it; none when there cannot be one.
     pub fn take(pages: usize) -> Option<Self> {
-        let idle = IDLE.try_with(Cell::take).ok().flatten();
+        let idle = IDLE.try_with(Cell::take).ok().flatten().filter(|idle| !idle.pipe.is_shared());
         let mut this = match idle {
             Some(idle) => idle,
             None => Self { pipe: Pipe::new().ok()?, head: HeadPage::new().ok()? },
