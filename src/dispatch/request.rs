@@ -129,7 +129,7 @@ impl Pending {
     }
 
     /// Replies with a payload of so many bytes that is in a pipe. See [`Session::send_piped`].
-    pub fn reply_piped(self, payload: usize, message: &mut Outgoing, moves: bool) -> Result<(), Errno> {
+    pub fn reply_piped(&self, payload: usize, message: &mut Outgoing, moves: bool) -> Result<(), Errno> {
         self.session().send_piped(self.channel(), self.slot().unique(), payload, message, moves)
     }
 

@@ -69,7 +69,7 @@ impl Intake {
         if self.holds || self.unfit {
             return false;
         }
-        if self.pipe.is_none() {
+        if self.pipe.as_ref().is_none_or(Pipe::is_shared) {
             // Out of file descriptors: perhaps not for long.
             self.pipe = Pipe::new().ok();
         }
@@ -83,24 +83,29 @@ impl Intake {
     fn receive_piped(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
         let Some(pipe) = &self.pipe else { return Err(Errno::EINVAL) };
         let (room, unfit) = (session.buf_size().min(memory.len()), &mut self.unfit);
-        let received = session.receive(|| match channel.splice_in(pipe.writer(), room) {
-            Err(Errno::EINVAL) => {
-                *unfit = true;
-                channel.recv(memory)
-            }
-            spliced => spliced,
+        let mut copied = false;
+        let received = session.receive(|| {
+            let spliced = channel.splice_in(pipe.writer(), room);
+            // What cannot be done at all, or just now.
+            copied = matches!(spliced, Err(Errno::EINVAL | Errno::EAGAIN | Errno::ENOMEM | Errno::ENOSPC));
+            *unfit |= spliced == Err(Errno::EINVAL);
+            if copied { channel.recv(memory) } else { spliced }
         });
         self.patience -= 1;
-        let size = received?;
-        if size == 0 || self.unfit {
+        let size = received.inspect_err(|_| self.empty_pipe())?;
+        if size == 0 || copied {
             return Ok(in_memory(size));
         }
         if size >= LARGE {
             self.holds = true;
             return Ok(Received::Piped(size));
         }
-        let whole = memory.get_mut(..size).is_some_and(|into| pipe::read_full(pipe.reader(), into) == Ok(size));
-        if whole {
+        let place = memory.get_mut(..size).zip(self.reader());
+        if place.is_some_and(|(into, pipe)| pipe::read_full(pipe, into) == Ok(size)) {
+            if channel.as_device().is_none() {
+                // The daemon's function may have put more there than it said.
+                self.empty_pipe();
+            }
             return Ok(Received::InMemory(size));
         }
         log::error!("reading device: a message of {size} bytes did not come whole");
@@ -118,11 +123,16 @@ impl Intake {
         if worth {
             self.patience = PATIENCE;
         }
+        self.empty_pipe();
+        self.holds = false;
+    }
+
+    /// Sees to it that nothing of a message is left for the next.
+    fn empty_pipe(&mut self) {
         if self.pipe.as_ref().is_some_and(|pipe| !pipe.is_empty()) {
             // To read the rest would cost more than a new pipe.
             self.pipe = None;
         }
-        self.holds = false;
     }
 }
 

@@ -3,7 +3,7 @@
 use super::reply::with;
 use crate::abi::c::common::{FUSE_BUF_SPLICE_MOVE, fuse_buf_copy_flags, fuse_bufvec};
 use crate::abi::c::lowlevel::fuse_req_t;
-use crate::capi::common::buf::{Gathered, Moved, splice};
+use crate::capi::common::buf::{Gathered, Moved, splice, unpipe};
 use crate::dispatch::Pending;
 use core::ffi::c_int;
 use nix::errno::Errno;
@@ -33,9 +33,15 @@ unsafe fn answer(pending: Pending, bufv: *mut fuse_bufvec, flags: fuse_buf_copy_
     let gathered = match moved {
         Ok(Some(Moved::Piped(mut message, size))) => {
             let moves = flags & FUSE_BUF_SPLICE_MOVE != 0 && pending.may_be_moved();
-            pending.reply_piped(size, &mut message, moves)?;
-            message.keep();
-            return Ok(());
+            match pending.reply_piped(size, &mut message, moves) {
+                Ok(()) => {
+                    message.keep();
+                    return Ok(());
+                }
+                // The system could not, just now. Nobody else would answer whoever waits.
+                Err(Errno::EAGAIN | Errno::EINTR | Errno::ENOMEM | Errno::ENOSPC) => unpipe(message, size),
+                Err(errno) => return Err(errno),
+            }
         }
         Ok(Some(Moved::Gathered(data))) => Ok(data),
         // SAFETY: the caller vouches for the vector.

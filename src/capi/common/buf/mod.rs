@@ -8,7 +8,7 @@ mod splice;
 
 pub use gather::Gathered;
 pub use scratch::Scratch;
-pub use splice::{Moved, splice};
+pub use splice::{Moved, splice, unpipe};
 
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec};
 use crate::capi::log;

@@ -50,14 +50,14 @@ pub unsafe fn splice<'a>(bufv: *mut fuse_bufvec, flags: fuse_buf_copy_flags) -> 
         // SAFETY: as above.
         Ok(done) if done < size && unsafe { may_have_more(bufv) } => unsafe { go_on(message, bufv, done, size) },
         Ok(done) => Ok(Some(Moved::Piped(message, done))),
-        Err(Errno::EINVAL | Errno::EAGAIN) => {
-            // Not a file that can be spliced, or one to be waited for. Nothing but the head is in the pipe.
+        Err(_) => {
+            // Not a file that can be spliced, or one to be waited for, or there was no memory: an error of the file comes
+            // again when it is read. Nothing but the head is in the pipe.
             if take_back(&message, &mut [0; size_of::<OutHeader>()]).is_ok() {
                 message.keep();
             }
             Ok(None)
         }
-        Err(errno) => Err(errno),
     }
 }
 
@@ -118,6 +118,15 @@ unsafe fn go_on<'a>(
     take_back(&message, scratch.bytes().get_mut(..done).unwrap_or_default())?;
     message.keep();
     Ok(Some(Moved::Gathered(Gathered::Read(scratch, done + more))))
+}
+
+/// Reads what could not be sent from the pipe: so many bytes behind the head.
+pub fn unpipe<'a>(message: Outgoing, size: usize) -> Result<Gathered<'a>, Errno> {
+    let mut scratch = Scratch::new(size)?;
+    take_back(&message, &mut [0; size_of::<OutHeader>()])?;
+    take_back(&message, scratch.bytes())?;
+    message.keep();
+    Ok(Gathered::Read(scratch, size))
 }
 
 /// Reads from the pipe what was put there.
