@@ -57,11 +57,37 @@ static ssize_t on_writev(int fd, struct iovec *iov, int count, void *userdata)
     return (ssize_t)len;
 }
 
+static const void *offered;
+static size_t offered_len;
+int spliced;
+
+void offer(const void *message, size_t len)
+{
+    offered = message;
+    offered_len = len;
+}
+
 static ssize_t on_read(int fd, void *buf, size_t len, void *userdata)
 {
-    (void)fd, (void)buf, (void)len, (void)userdata;
-    errno = ENODEV;
-    return -1;
+    (void)fd, (void)userdata;
+    if (offered == NULL) {
+        errno = ENODEV;
+        return -1;
+    }
+    MUST(offered_len <= len, "a message of %zu bytes, room for %zu", offered_len, len);
+    memcpy(buf, offered, offered_len);
+    offered = NULL;
+    return (ssize_t)offered_len;
+}
+
+static ssize_t on_splice(int fd, off_t *from, int pipe, off_t *to, size_t len, unsigned int flags, void *userdata)
+{
+    (void)fd, (void)from, (void)to, (void)flags, (void)userdata;
+    MUST(offered != NULL && offered_len <= len, "a message of %zu bytes, room for %zu", offered_len, len);
+    MUST(write(pipe, offered, offered_len) == (ssize_t)offered_len, "the pipe is full");
+    offered = NULL;
+    spliced++;
+    return (ssize_t)offered_len;
 }
 
 struct fuse_session *new_session(const struct fuse_lowlevel_ops *ops, size_t op_size)
@@ -75,7 +101,7 @@ struct fuse_session *new_session(const struct fuse_lowlevel_ops *ops, size_t op_
 
 void connect_memory(struct fuse_session *se)
 {
-    const struct fuse_custom_io io = { .writev = on_writev, .read = on_read };
+    const struct fuse_custom_io io = { .writev = on_writev, .read = on_read, .splice_receive = on_splice };
     int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     MUST(fuse_session_custom_io(se, &io, fd) == 0, "not connected");
 }

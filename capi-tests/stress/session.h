@@ -38,7 +38,11 @@ extern atomic_int log_lines;
 void count_log_lines(void);
 
 struct fuse_session *new_session(const struct fuse_lowlevel_ops *ops, size_t op_size);
-/* Without a kernel: messages go to on_message, and there is nothing to read. */
+/* What the session's next receive gets; without it there is nothing to read. */
+void offer(const void *message, size_t len);
+/* How often a message was received through a pipe. */
+extern int spliced;
+/* Without a kernel: messages go to on_message. */
 void connect_memory(struct fuse_session *se);
 struct fuse_session *memory_session(const struct fuse_lowlevel_ops *ops);
 void feed(struct fuse_session *se, const void *message, size_t len);

@@ -1,16 +1,17 @@
 /*
- * Every shape of a malformed request by name, in memory and in a pipe. Each message is as long as it says, in memory of
- * its own size, so that checkers see a read past it.
+ * Every shape of a malformed request by name: in memory and in a pipe that the daemon gives, each message in memory of
+ * its own size, so that checkers see a read past it; and received by the library, through read and through a pipe, where
+ * an earlier message was before.
  *
- *   shapes [<case> memory|pipe]
+ *   shapes [<case> <way>]
  */
 #include "session.h"
 
 #include <fcntl.h>
 
 enum { HEAD = sizeof(struct fuse_in_header), NOT_CALLED = 0x7fffffff };
-
-static bool by_pipe;
+static const char *const ways[] = { "memory", "pipe", "read", "splice" };
+static enum { MEMORY, PIPE, READ, SPLICE } way;
 static int replies, last_error, calls; /* since the last message was sent */
 static uint64_t unique = 100, last_unique;
 static struct fuse_session *se;
@@ -25,10 +26,16 @@ static void on_sent(const struct fuse_out_header *out, const void *payload, size
 
 /* ---- a daemon that takes what carries names and data ---- */
 
+static fuse_req_t kept;
+static bool keeps; /* requests are answered later */
+
 static void called(fuse_req_t req)
 {
+    if (keeps)
+        kept = req;
+    else
+        fuse_reply_err(req, 0);
     calls++;
-    fuse_reply_err(req, 0);
 }
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -37,7 +44,8 @@ static void on_mkdir(fuse_req_t req, fuse_ino_t ino, const char *name, mode_t mo
 static void on_symlink(fuse_req_t req, const char *link, fuse_ino_t ino, const char *name) { called(req); }
 static void on_write(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *bufv, off_t off, struct fuse_file_info *fi)
 {
-    called(req);
+    calls++;
+    fuse_reply_err(req, 0); /* never kept */
 }
 
 static void on_forgets(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
@@ -52,36 +60,81 @@ static void on_retrieved(fuse_req_t req, void *cookie, fuse_ino_t ino, off_t off
     fuse_reply_none(req);
 }
 
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+    conn->want |= conn->capable & FUSE_CAP_SPLICE_READ;
+    conn->max_write = 256 << 10; /* fits into a pipe of any user */
+}
+
 static const struct fuse_lowlevel_ops ops = {
-    .lookup = on_name, .unlink = on_name, .mkdir = on_mkdir, .symlink = on_symlink, .write_buf = on_write,
+    .init = on_init, .lookup = on_name, .unlink = on_name, .mkdir = on_mkdir, .symlink = on_symlink, .write_buf = on_write,
     .forget_multi = on_forgets, .retrieve_reply = on_retrieved,
 };
 
 /* ---- messages ---- */
+
+static bool open_for_requests; /* between INIT and DESTROY */
 
 static struct fuse_in_header head_of(uint32_t opcode, size_t len)
 {
     return (struct fuse_in_header){ .opcode = opcode, .len = (uint32_t)len, .unique = unique += 2, .nodeid = 1 };
 }
 
+/* The library receives it where it has received others before. */
+static int receive_message(const void *message, size_t len)
+{
+    static struct fuse_buf buf;
+    offer(message, len);
+    int received = fuse_session_receive_buf(se, &buf);
+    if (received > 0) {
+        buf.size = (size_t)received;
+        fuse_session_process_buf(se, &buf);
+    }
+    return received;
+}
+
+/* After a large write the next message is received through a pipe. In the memory it leaves names wherever one may be. */
+static void send_large_write(void)
+{
+    static struct {
+        struct fuse_in_header head;
+        struct fuse_write_in in;
+        char data[80000];
+    } message;
+    message.head = (struct fuse_in_header){ .opcode = FUSE_WRITE, .len = sizeof(message), .unique = 90, .nodeid = 1 };
+    message.in.size = sizeof(message.data);
+    memset(message.data, 'w', sizeof(message.data));
+    for (size_t i = 3; i < sizeof(message.data); i += 4)
+        message.data[i] = '\0';
+    MUST(receive_message(&message, sizeof(message)) > 0 && calls > 0, "the large write");
+}
+
+static void send_bytes(uint8_t *message, size_t len)
+{
+    struct fuse_buf buf = { .mem = message, .size = len };
+    int ends[2] = { -1, -1 };
+    if (way == PIPE) {
+        MUST(pipe2(ends, O_CLOEXEC) == 0 && write(ends[1], message, len) == (ssize_t)len, "pipe");
+        close(ends[1]);
+        buf = (struct fuse_buf){ .size = len, .flags = FUSE_BUF_IS_FD, .fd = ends[0] };
+    }
+    calls = 0;
+    if (way == SPLICE && open_for_requests)
+        send_large_write();
+    log_lines = replies = calls = spliced = 0;
+    last_error = NOT_CALLED;
+    way == READ || way == SPLICE ? (void)receive_message(message, len) : fuse_session_process_buf(se, &buf);
+    MUST(spliced == 1 || way != SPLICE || !open_for_requests, "%d messages through a pipe", spliced);
+    if (way == PIPE)
+        close(ends[0]);
+}
+
 static void send_message(const struct fuse_in_header *head, const void *arguments, size_t len)
 {
-    uint8_t *message = malloc(HEAD + len);
-    struct fuse_buf buf = { .mem = message, .size = HEAD + len };
-    int ends[2] = { -1, -1 };
-    memcpy(message, head, HEAD);
+    uint8_t *message = memcpy(malloc(HEAD + len), head, HEAD);
     if (len > 0)
         memcpy(message + HEAD, arguments, len);
-    if (by_pipe) {
-        MUST(pipe2(ends, O_CLOEXEC) == 0 && write(ends[1], message, buf.size) == (ssize_t)buf.size, "pipe");
-        close(ends[1]);
-        buf = (struct fuse_buf){ .size = buf.size, .flags = FUSE_BUF_IS_FD, .fd = ends[0] };
-    }
-    log_lines = replies = calls = 0;
-    last_error = NOT_CALLED;
-    fuse_session_process_buf(se, &buf);
-    if (by_pipe)
-        close(ends[0]);
+    send_bytes(message, HEAD + len);
     free(message);
 }
 
@@ -112,6 +165,7 @@ static void start(void)
 {
     se = memory_session(&ops);
     feed_init(se);
+    open_for_requests = true;
 }
 
 /* Fixed bytes and names of each request that has either. */
@@ -173,6 +227,38 @@ static void lengths_that_lie(void)
     refused(FUSE_SYMLINK, -EIO, "stale name", 0);
 }
 
+/* Nothing that could be answered. */
+static void heads_cut_short(void)
+{
+    start();
+    for (size_t len = 0; len < HEAD; len++) {
+        const struct fuse_in_header head = head_of(FUSE_LOOKUP, HEAD + 5);
+        uint8_t *message = memcpy(malloc(len + 1), &head, len); /* so that there is one of no bytes */
+        send_bytes(message, len);
+        free(message);
+        MUST(calls == 0 && replies == 0, "%zu bytes: %d calls, %d replies", len, calls, replies);
+        MUST(log_lines == 1 || len == 0, "%zu bytes: %d lines", len, log_lines);
+    }
+}
+
+static void names_with_slashes(void)
+{
+    static const char *const names[] = { "/", "/a", "a/", "a/b", "../a", "a//b" };
+    start();
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        for (size_t j = 0; j < COUNT(names); j++) {
+            uint8_t arguments[100] = { 0 };
+            const size_t fixed = forms[i].fixed, len = strlen(names[j]) + 1;
+            if (forms[i].names == 0 || (forms[i].opcode >= FUSE_SETXATTR && forms[i].opcode <= FUSE_REMOVEXATTR))
+                continue; /* those of attributes are any string */
+            memcpy(arguments + fixed, names[j], len);
+            memcpy(arguments + fixed + len, "name", 5);
+            send(forms[i].opcode, arguments, fixed + len + (forms[i].names == 2 ? 5 : 0));
+            refused(forms[i].opcode, -EIO, "name", j);
+        }
+    }
+}
+
 static void names_without_end(void)
 {
     start();
@@ -209,7 +295,7 @@ static void stale_bytes(void)
         send(FUSE_WRITE, &write, sizeof(write));
         MUST(calls == 1 && replies == 1 && last_error == 0, "the earlier write: error %d", last_error);
         send(FUSE_WRITE, &write, sizeof(write.in) + 8 * len);
-        if (!by_pipe) /* of data in a pipe only that can be read which is there */
+        if (way != PIPE) /* of data in a pipe only that can be read which is there */
             refused(FUSE_WRITE, -EIO, "stale data behind", len);
     }
 }
@@ -290,6 +376,7 @@ static void init_and_destroy_in_the_middle(void)
 {
     static const struct fuse_init_in init = { .major = 7, .minor = 38 };
     se = memory_session(&ops);
+    open_for_requests = false;
     send(FUSE_LOOKUP, "name", 5);
     refused(FUSE_LOOKUP, -EIO, "before INIT", 0);
     for (size_t len = 0; len < 16; len++) {
@@ -303,6 +390,7 @@ static void init_and_destroy_in_the_middle(void)
     send(FUSE_LOOKUP, "name", 5);
     MUST(calls == 1 && replies == 1 && last_error == 0, "it goes on: error %d", last_error);
     send(FUSE_DESTROY, NULL, 0);
+    open_for_requests = false;
     MUST(replies == 1 && last_error == 0, "DESTROY: error %d", last_error);
     send(FUSE_LOOKUP, "name", 5);
     refused(FUSE_LOOKUP, -EIO, "after DESTROY", 0);
@@ -322,6 +410,40 @@ static void one_unique_twice(void)
     }
 }
 
+/* Nothing is known about them that would tell one from the other, so each has its reply. */
+static void one_unique_twice_at_once(void)
+{
+    fuse_req_t both[2];
+    start();
+    keeps = true;
+    for (int i = 0; i < 2; i++) {
+        unique = 500;
+        send(FUSE_LOOKUP, "name", 5);
+        MUST(calls == 1 && replies == 0, "%d: %d calls, %d replies", i, calls, replies);
+        both[i] = kept;
+    }
+    keeps = false;
+    for (int i = 0; i < 2; i++) {
+        replies = 0;
+        MUST(fuse_reply_err(both[i], ENOENT) == 0 && replies == 1 && last_unique == 502, "%d", i);
+        MUST(fuse_reply_err(both[i], ENOENT) == -EINVAL && replies == 1, "%d: again", i);
+    }
+}
+
+/* A request that is still in the daemon's hands is answered though the session was told to end. */
+static void destroy_with_a_request_in_flight(void)
+{
+    start();
+    keeps = true;
+    send(FUSE_LOOKUP, "name", 5);
+    keeps = false;
+    const uint64_t waiting = unique;
+    send(FUSE_DESTROY, NULL, 0);
+    MUST(replies == 1 && last_error == 0, "DESTROY: error %d", last_error);
+    replies = 0;
+    MUST(fuse_reply_err(kept, ENOENT) == 0 && replies == 1 && last_unique == waiting, "the request that waits");
+}
+
 /* An interrupt without its request is kept for it, or goes back; it is never answered otherwise. */
 static void interrupts_of_nothing(void)
 {
@@ -335,7 +457,8 @@ static void interrupts_of_nothing(void)
     }
     for (size_t i = 0; i < COUNT(targets); i++) {
         send(FUSE_LOOKUP, "name", 5);
-        MUST(calls == 1 && replies == 2 && last_error == 0, "%zu: %d replies, error %d", i, replies, last_error);
+        const int with_interrupt = way == SPLICE ? 1 : 2; /* or it has gone back with the large write */
+        MUST(calls == 1 && replies == with_interrupt && last_error == 0, "%zu: %d replies", i, replies);
     }
     send(FUSE_LOOKUP, "name", 5);
     MUST(calls == 1 && replies == 1, "%d replies", replies);
@@ -347,27 +470,30 @@ static const struct {
 } cases[] = {
     { "cut_arguments", cut_arguments },
     { "lengths_that_lie", lengths_that_lie },
+    { "heads_cut_short", heads_cut_short },
     { "names_without_end", names_without_end },
     { "stale_bytes", stale_bytes },
+    { "names_with_slashes", names_with_slashes },
     { "sizes_beyond_the_data", sizes_beyond_the_data },
     { "extensions", extensions },
     { "unknown_opcodes", unknown_opcodes },
     { "init_and_destroy_in_the_middle", init_and_destroy_in_the_middle },
     { "one_unique_twice", one_unique_twice },
+    { "one_unique_twice_at_once", one_unique_twice_at_once },
+    { "destroy_with_a_request_in_flight", destroy_with_a_request_in_flight },
     { "interrupts_of_nothing", interrupts_of_nothing },
 };
 
-/* Without a name, all of them, both ways. */
+/* Without a name, all of them, every way. */
 int main(int argc, char **argv)
 {
     count_log_lines();
     on_message = on_sent;
-    for (size_t i = 0; i < 2 * COUNT(cases); i++) {
-        by_pipe = i % 2 != 0;
-        if (argc > 1 && (strcmp(argv[1], cases[i / 2].name) != 0 || argc < 3 ||
-                         (strcmp(argv[2], "pipe") == 0) != by_pipe))
+    for (size_t i = 0; i < COUNT(ways) * COUNT(cases); i++) {
+        way = (int)(i / COUNT(cases));
+        if (argc == 3 && (strcmp(argv[1], cases[i % COUNT(cases)].name) != 0 || strcmp(argv[2], ways[way]) != 0))
             continue;
-        cases[i / 2].run();
+        cases[i % COUNT(cases)].run();
         fuse_session_destroy(se);
     }
     return 0;

@@ -72,7 +72,7 @@ def test_garbage(ours, program):
     run(ours, program(ours, "garbage"), 2)
 
 
-@pytest.mark.parametrize("way", ["memory", "pipe"])
+@pytest.mark.parametrize("way", ["memory", "pipe", "read", "splice"])
 @pytest.mark.parametrize("case", cases_of("shapes"))
 def test_shapes(ours, program, case, way):
     run(ours, program(ours, "shapes"), case, way)
