@@ -337,7 +337,11 @@ def test_a_program_that_does_not_start_replaces_nobody(kept, guard):
     keeper = kept.start("--grace", "0.3")
     pid = kept.serving()
     program = kept.program.readlink()
-    for new, said in [("exit 3", "ended with status 3 before it served"), ("sleep 1000", "was killed by SIGKILL before it served")]:
+    note = guard.work / "pid"
+    for new, said in [
+        ("exit 3", "ended with status 3 before it served"),
+        (f"sleep 1000 & echo $! >{note}; wait", "was killed by SIGKILL before it served"),
+    ]:
         kept.program.unlink()
         kept.program.write_text(f"#!/bin/sh\n{new}\n")
         kept.program.chmod(0o755)
@@ -345,6 +349,7 @@ def test_a_program_that_does_not_start_replaces_nobody(kept, guard):
         kept.says(said)
         kept.look()
         assert pid in children(keeper.pid)
+    wait_until(lambda: not Path(f"/proc/{note.read_text().strip()}").exists(), "end of what it left behind")
     kept.program.write_text(f"#!/bin/sh\nexec {program} --unaware \"$@\"\n")
     keeper.signal(signal.SIGHUP)
     kept.says("a mount is kept for this daemon, which does not declare itself recoverable")

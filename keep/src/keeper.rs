@@ -299,9 +299,10 @@ impl Keeper<'_> {
 
     /// Looks at who has ended; a status to end with.
     fn judge(&mut self) -> Option<u8> {
-        if let Some(end) = self.next.as_ref().and_then(|next| next.end) {
+        if let Some(next) = self.next.take_if(|next| next.end.is_some()) {
+            let end = next.end.unwrap_or(End::Unknown);
             log::error!("the successor {end} before it served: nothing has changed");
-            self.next = None;
+            self.bury(&next);
         }
         let daemon = self.current.as_mut()?;
         let end = daemon.end?;
