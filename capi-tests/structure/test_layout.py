@@ -22,7 +22,9 @@ def declared():
 def test_every_struct_is_compared_or_on_the_list():
     in_table = {line[0] for line in layout("4")}
     assert in_table - declared() == set(NOT_DECLARED)
-    assert declared() - in_table - {"fuse_loop_config", "libfuse_version"} == set(), "structs without a table"
+    # The last is our own, and says its size itself.
+    without = {"fuse_loop_config", "libfuse_version", "fuse_resend_ops"}
+    assert declared() - in_table - without == set(), "structs without a table"
 
 
 def probe(name, field, offset, bit, width):
