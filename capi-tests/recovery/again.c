@@ -318,8 +318,13 @@ int main(int argc, char **argv)
     }
     signal(SIGTERM, planned);
     signal(SIGUSR1, leave);
+    /* The thread hears nothing else: it may outlive the session. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (pthread_create(&thread, NULL, pauser, &pausing))
         abort();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
     int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);
