@@ -14,8 +14,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import LIBDIR
-from harness import abort, mounts, wait_until
+from harness import LIBDIR, abort, mounts, wait_until
 
 HERE = Path(__file__).parent
 PROGRAM = LIBDIR / "fusewire-keep"
