@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,9 +109,5 @@ def guard():
 
 @pytest.fixture
 def open_library(library, guard):
-    """The library where other users can read it: the build folder may be in someone's home."""
-    if not library.libdir:
-        return library
-    libdir = guard.folder("lib")
-    shutil.copy(library.file(), libdir / library.soname)
-    return replace(library, libdir=libdir)
+    """The library where other users can read it."""
+    return guard.readable(library)

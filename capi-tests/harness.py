@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 
@@ -265,6 +265,14 @@ class Guard:
         path = self.work / name
         path.mkdir(parents=True)
         return path
+
+    def readable(self, library):
+        """The library where other users can read it: the build folder may be in someone's home."""
+        if not library.libdir:
+            return library
+        libdir = self.folder("lib")
+        shutil.copy(library.file(), libdir / library.soname)
+        return replace(library, libdir=libdir)
 
     def start(self, library, argv, *, mountpoint=None, env=None, pass_fds=()):
         """Starts a daemon without waiting for its mount."""

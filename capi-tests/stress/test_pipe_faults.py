@@ -133,7 +133,7 @@ def test_a_user_has_no_pages_left(command, guard, backing):
         pytest.skip("pipes are not limited here")
     os.chown(guard.mountpoint, USER, USER)
     as_user = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups"]
-    running = guard.start(library, [*as_user, *daemon, guard.mountpoint]).wait_mounted()
+    running = guard.start(guard.readable(library), [*as_user, *daemon, guard.mountpoint]).wait_mounted()
     before = pipes(running.pid)
     ready, held = os.pipe(), os.pipe()
     holder = os.fork()
