@@ -6,7 +6,7 @@
  *
  * --hand: a socket that state and device are sent to. --take: those of a predecessor.
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
- * that was done; reply: when its reply is about to be sent; classify: when a resent request is judged; restore: before the
+ * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGUSR2: pauses,
  * resumes.
  */
@@ -15,6 +15,7 @@
 #include <fuse_lowlevel.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -29,7 +30,7 @@
 
 static struct options {
     char *source, *take, *die, *fail;
-    int hand, hold, unaware, old_kernel, pass, node_bytes, other;
+    int hand, hold, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
@@ -37,7 +38,8 @@ static const struct fuse_opt specs[] = {
     OPTION("--source=%s", source), OPTION("--take=%s", take),     OPTION("--die=%s", die),
     OPTION("--hand=%d", hand),     OPTION("--hold", hold),        OPTION("--unaware", unaware),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
-    OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), FUSE_OPT_END,
+    OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
+    OPTION("--refuse", refuse), FUSE_OPT_END,
 };
 
 static struct fuse_session *session;
@@ -75,6 +77,8 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
                 errno = EINVAL;
                 return -1;
             }
+        } else if (head->error == -ENOSPC) {
+            die_at("error");
         } else if (length == sizeof(*head) + 64) {
             die_at("init-reply");
         } else if (length == sizeof(*head) + 128 && options.die && strcmp(options.die, "reply") == 0) {
@@ -84,6 +88,17 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
         }
     }
     return syscall(SYS_writev, fd, iov, count);
+}
+
+/* The same for files that the library opens: a kernel that does not say which connection a device is of. */
+int open64(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    bool info = strncmp(path, "/proc/self/fdinfo/", 18) == 0;
+    return syscall(SYS_openat, AT_FDCWD, options.old_fdinfo && info ? "/dev/null" : path, flags, mode);
 }
 
 static char *path_of(fuse_ino_t ino, const char *name, char *path)
@@ -179,7 +194,8 @@ static void make_dir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
     }
     if (access(path, F_OK) < 0)
         fuse_req_journal(req, "absent", 7);
-    int made = mkdir(path, mode);
+    errno = ENOSPC;
+    int made = options.refuse ? -1 : mkdir(path, mode);
     say("mkdir %s: %s\n", name, made ? strerror(errno) : "made");
     die_at("effect");
     if (made)
@@ -191,6 +207,7 @@ static void make_dir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 static void open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     fi->fh = 0;
+    fi->direct_io = options.hold; /* such reads can be interrupted */
     char path[PATH_MAX];
     int fd = options.pass && path_of(ino, NULL, path) ? open(path, fi->flags & O_ACCMODE) : -1;
     if (options.pass)
@@ -207,12 +224,21 @@ static void release_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *
     fuse_reply_err(req, 0);
 }
 
+static void interrupted(fuse_req_t req, void *data)
+{
+    (void)data;
+    say("interrupted %llu\n", (unsigned long long)fuse_req_unique(req));
+    fuse_reply_err(req, EINTR);
+}
+
 static void read_file(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
 {
     (void)fi;
     say("read %llu%s\n", (unsigned long long)fuse_req_unique(req), fuse_req_is_resend(req) ? " again" : "");
-    if (options.hold)
+    if (options.hold) {
+        fuse_req_interrupt_func(req, interrupted, NULL);
         return;
+    }
     char path[PATH_MAX], data[4096];
     path_of(ino, NULL, path);
     FILE *file = fopen(path, "r");

@@ -47,6 +47,13 @@ macro_rules! opcodes {
     };
 }
 
+/// Whether a reply to the request of this number begins with an entry, of which the kernel then counts a lookup.
+#[inline]
+pub fn makes_entry(opcode: u32) -> bool {
+    use Opcode::*;
+    [Lookup, Symlink, Mknod, Mkdir, Link, Create, Tmpfile].iter().any(|one| *one as u32 == opcode)
+}
+
 opcodes! {
     Lookup = 1, "LOOKUP", Needed;
     Forget = 2, "FORGET", None;

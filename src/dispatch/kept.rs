@@ -3,7 +3,7 @@
 
 use super::opens::is;
 use super::request::Pending;
-use crate::abi::opcode::Opcode;
+use crate::abi::opcode::{Opcode, makes_entry};
 use crate::abi::wire::{Dirent, EntryOut};
 use crate::recovery::nodes::Nodes;
 use crate::session::State;
@@ -12,9 +12,22 @@ use std::borrow::Cow;
 use std::io::IoSlice;
 use zerocopy::FromBytes;
 
-/// Requests whose reply begins with an entry.
-const MAKES_ENTRY: [Opcode; 7] =
-    [Opcode::Lookup, Opcode::Symlink, Opcode::Mknod, Opcode::Mkdir, Opcode::Link, Opcode::Create, Opcode::Tmpfile];
+/// Nodeids in a reply: one in nearly all, which takes no memory.
+enum Named {
+    One([u64; 1]),
+    Many(Vec<u64>),
+}
+
+impl Named {
+    const NONE: Self = Self::Many(Vec::new());
+
+    fn nodeids(&self) -> &[u64] {
+        match self {
+            Self::One(one) => one,
+            Self::Many(many) => many,
+        }
+    }
+}
 
 impl Pending {
     /// Whether the library has to see the reply's bytes.
@@ -26,17 +39,17 @@ impl Pending {
     #[inline(never)] // what others do not need stands apart from what all need
     pub(super) fn send_kept(&self, state: &State, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         let (slot, opcode) = (self.slot(), self.slot().opcode());
-        let nodeids = match &state.nodes {
-            Some(nodes) if error == 0 => match count_all(nodes, named(opcode, parts)) {
-                Ok(nodeids) => nodeids,
-                Err(nodeid) => return self.refuse_unknown(nodeid),
-            },
-            _ => Vec::new(),
-        };
+        let counts = error == 0 && state.nodes.is_some();
+        let named = if counts { named(opcode, parts) } else { Named::NONE };
+        if let Some(nodes) = &state.nodes
+            && let Err(nodeid) = count_all(nodes, named.nodeids())
+        {
+            return self.refuse_unknown(nodeid);
+        }
         state.journal.execute(slot.index(), opcode, error, parts);
         let sent = self.send_now(error, parts);
         if let (Err(_), Some(nodes)) = (sent, &state.nodes) {
-            take_back(nodes, &nodeids);
+            take_back(nodes, named.nodeids());
         }
         sent
     }
@@ -50,14 +63,14 @@ impl Pending {
 }
 
 /// Counts a lookup of each. The nodeid that is not in the table, if there is one; nothing is counted then.
-fn count_all(nodes: &Nodes, nodeids: Vec<u64>) -> Result<Vec<u64>, u64> {
+fn count_all(nodes: &Nodes, nodeids: &[u64]) -> Result<(), u64> {
     for (at, nodeid) in nodeids.iter().enumerate() {
         if nodes.look_up(*nodeid).is_err() {
             take_back(nodes, nodeids.get(..at).unwrap_or_default());
             return Err(*nodeid);
         }
     }
-    Ok(nodeids)
+    Ok(())
 }
 
 fn take_back(nodes: &Nodes, nodeids: &[u64]) {
@@ -68,23 +81,22 @@ fn take_back(nodes: &Nodes, nodeids: &[u64]) {
 }
 
 /// The nodeids that the kernel counts a lookup of when it gets this reply.
-fn named(opcode: u32, parts: &[IoSlice<'_>]) -> Vec<u64> {
+fn named(opcode: u32, parts: &[IoSlice<'_>]) -> Named {
+    let Some(first) = parts.first() else { return Named::NONE };
+    if makes_entry(opcode) {
+        return match EntryOut::read_from_prefix(first) {
+            Ok((entry, _)) if entry.nodeid != 0 => Named::One([entry.nodeid]),
+            _ => Named::NONE,
+        };
+    }
+    if !is(opcode, &[Opcode::Readdirplus]) {
+        return Named::NONE;
+    }
     let whole = match parts {
-        [one, ..] if is(opcode, &MAKES_ENTRY) => Cow::Borrowed(&**one),
-        [] | [_] => Cow::Borrowed(parts.first().map_or(&[][..], |one| one)),
-        many if is(opcode, &[Opcode::Readdirplus]) => {
-            Cow::Owned(many.iter().flat_map(|part| part.iter().copied()).collect())
-        }
-        _ => return Vec::new(),
+        [one] => Cow::Borrowed(&**one),
+        many => Cow::Owned(many.iter().flat_map(|part| part.iter().copied()).collect()),
     };
-    let nodeids: Vec<u64> = if is(opcode, &MAKES_ENTRY) {
-        EntryOut::read_from_prefix(&whole).into_iter().map(|(entry, _)| entry.nodeid).collect()
-    } else if is(opcode, &[Opcode::Readdirplus]) {
-        entries(&whole).collect()
-    } else {
-        Vec::new()
-    };
-    nodeids.into_iter().filter(|nodeid| *nodeid != 0).collect()
+    Named::Many(entries(&whole).filter(|nodeid| *nodeid != 0).collect())
 }
 
 /// Nodeids of directory entries, as far as the kernel looks at them: all but `.` and `..`.
@@ -107,6 +119,10 @@ mod tests {
     use super::*;
     use zerocopy::IntoBytes;
 
+    fn found(opcode: Opcode, parts: &[IoSlice<'_>]) -> Vec<u64> {
+        named(opcode as u32, parts).nodeids().to_vec()
+    }
+
     fn direntplus(nodeid: u64, name: &[u8]) -> Vec<u8> {
         let entry = EntryOut { nodeid, ..EntryOut::default() };
         let dirent = Dirent { namelen: name.len() as u32, ..Dirent::default() };
@@ -121,18 +137,18 @@ mod tests {
         let whole: Vec<u8> = all.iter().flat_map(|(nodeid, name)| direntplus(*nodeid, name)).collect();
         let (first, second) = whole.split_at(200);
         let parts = [IoSlice::new(first), IoSlice::new(second)];
-        assert_eq!(named(Opcode::Readdirplus as u32, &parts), [5, 6, 7]);
-        assert_eq!(named(Opcode::Readdirplus as u32, &[IoSlice::new(&whole[..whole.len() - 1])]), [5, 6, 7]);
-        assert_eq!(named(Opcode::Readdir as u32, &parts), [] as [u64; 0]);
-        assert_eq!(named(Opcode::Readdirplus as u32, &[]), [] as [u64; 0]);
+        assert_eq!(found(Opcode::Readdirplus, &parts), [5, 6, 7]);
+        assert_eq!(found(Opcode::Readdirplus, &[IoSlice::new(&whole[..whole.len() - 1])]), [5, 6, 7]);
+        assert_eq!(found(Opcode::Readdir, &parts), [] as [u64; 0]);
+        assert_eq!(found(Opcode::Readdirplus, &[]), [] as [u64; 0]);
     }
 
     #[test]
     fn an_entry_counts_unless_it_says_that_there_is_none() {
         let entry = EntryOut { nodeid: 9, ..EntryOut::default() };
         let parts = [IoSlice::new(entry.as_bytes()), IoSlice::new(b"the open file")];
-        assert_eq!(named(Opcode::Create as u32, &parts), [9]);
-        assert_eq!(named(Opcode::Lookup as u32, &[IoSlice::new(EntryOut::default().as_bytes())]), [] as [u64; 0]);
-        assert_eq!(named(Opcode::Getattr as u32, &parts[..1]), [] as [u64; 0]);
+        assert_eq!(found(Opcode::Create, &parts), [9]);
+        assert_eq!(found(Opcode::Lookup, &[IoSlice::new(EntryOut::default().as_bytes())]), [] as [u64; 0]);
+        assert_eq!(found(Opcode::Getattr, &parts[..1]), [] as [u64; 0]);
     }
 }

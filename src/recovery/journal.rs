@@ -28,19 +28,23 @@ const NODEID: usize = 2;
 const REPLY: usize = 3;
 const OPEN_INO: usize = 4;
 const OPEN_MODE: usize = 5;
-const COOKIE: usize = 8;
-const COOKIE_WORDS: usize = COOKIE_BYTES / 8;
-const BODY: usize = COOKIE + COOKIE_WORDS;
-const BODY_WORDS: usize = REPLY_BYTES / 8;
-const _: () = assert!(BODY + BODY_WORDS == RECORD);
+const REPLY_SUM: usize = 6;
+/// Two places for the cookie, each with its checksum before it: one counts while the other is written.
+const COOKIES: [usize; 2] = [7, 7 + COOKIE_PLACE];
+const COOKIE_PLACE: usize = 1 + COOKIE_BYTES / WORD;
+const BODY: usize = COOKIES[1] + COOKIE_PLACE;
+const _: () = assert!(BODY + REPLY_BYTES / WORD <= RECORD);
 
-// The head: phase, opcode, length of the cookie.
+// The head: phase, opcode, length of the cookie and which place it is in.
 const PHASE: u64 = 0xff;
 const FREE: u64 = 0;
 const TAKEN: u64 = 1;
 const EXECUTED: u64 = 2;
 const OPCODE_SHIFT: u32 = 8;
 const COOKIE_SHIFT: u32 = 56;
+const COOKIE_LENGTH: u64 = 0x7f;
+const SECOND_COOKIE: u64 = 1 << 63;
+const COOKIE_BITS: u64 = COOKIE_LENGTH << COOKIE_SHIFT | SECOND_COOKIE;
 
 type Record = [AtomicU64; RECORD];
 
@@ -151,12 +155,17 @@ impl Journal {
         self.set_cookie(index, &entry.cookie);
     }
 
-    /// Notes the daemon's cookie. False when it is too long, or there is no record.
+    /// Notes the daemon's cookie in the place of an earlier one. False when it is too long, or there is no record.
     pub fn set_cookie(&self, index: usize, cookie: &[u8]) -> bool {
         let Some(record) = self.record(index).filter(|_| cookie.len() <= COOKIE_BYTES) else { return false };
-        put_bytes(&record[COOKIE..BODY], cookie);
-        let head = record[HEAD].load(Ordering::Relaxed) & !(PHASE << COOKIE_SHIFT);
-        record[HEAD].store(head | (cookie.len() as u64) << COOKIE_SHIFT, Ordering::Release);
+        let head = record[HEAD].load(Ordering::Relaxed);
+        let other = !head & SECOND_COOKIE;
+        let unique = record[UNIQUE].load(Ordering::Relaxed);
+        let Some([sum, place @ ..]) = cookie_place(record, other) else { return false };
+        put_bytes(place, cookie);
+        sum.store(checksum(&[unique, cookie.len() as u64], [cookie]), Ordering::Relaxed);
+        let length = (cookie.len() as u64) << COOKIE_SHIFT;
+        record[HEAD].store(head & !COOKIE_BITS | length | other, Ordering::Release);
         true
     }
 
@@ -186,8 +195,11 @@ impl Journal {
             put_bytes(words, part);
             length += part.len();
         }
-        record[REPLY].store(length as u64 | u64::from(error as u32) << 32, Ordering::Relaxed);
-        let head = record[HEAD].load(Ordering::Relaxed) & (PHASE << COOKIE_SHIFT);
+        let reply = length as u64 | u64::from(error as u32) << 32;
+        record[REPLY].store(reply, Ordering::Relaxed);
+        let sum = checksum(&[record[UNIQUE].load(Ordering::Relaxed), reply], parts.iter().map(|part| &**part));
+        record[REPLY_SUM].store(sum, Ordering::Relaxed);
+        let head = record[HEAD].load(Ordering::Relaxed) & COOKIE_BITS;
         record[HEAD].store(head | EXECUTED | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);
     }
 
@@ -200,31 +212,79 @@ impl Journal {
     }
 }
 
-/// What a record says, if a request is in it.
+/// Of what is written down with a request, its numbers first.
+fn checksum<'a>(numbers: &[u64; 2], bytes: impl IntoIterator<Item = &'a [u8]>) -> u64 {
+    let mut hasher = crc32fast::Hasher::new();
+    numbers.iter().for_each(|number| hasher.update(&number.to_ne_bytes()));
+    bytes.into_iter().for_each(|part| hasher.update(part));
+    hasher.finalize().into()
+}
+
+/// What a record says, if a request is in it. One that is damaged says that the request fails: whether it was executed,
+/// and with what outcome, is not known any more.
 fn read(record: &Record) -> Option<Entry> {
     let head = record[HEAD].load(Ordering::Acquire);
     if ![TAKEN, EXECUTED].contains(&(head & PHASE)) {
         return None;
     }
-    let bytes = |from: usize, most: usize, length: u64| {
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0).min(most)];
-        get_bytes(record.get(from..).unwrap_or_default(), &mut bytes);
-        bytes
-    };
-    let [unique, nodeid, reply, ino, mode] =
-        [UNIQUE, NODEID, REPLY, OPEN_INO, OPEN_MODE].map(|at| record.get(at).map_or(0, |w| w.load(Ordering::Relaxed)));
-    let recorded = || Recorded {
-        error: (reply >> 32) as u32 as i32,
-        payload: bytes(BODY, REPLY_BYTES, reply & u64::from(u32::MAX)),
+    let word = |at: usize| record.get(at).map_or(0, |word| word.load(Ordering::Relaxed));
+    let (unique, ino) = (word(UNIQUE), word(OPEN_INO));
+    let reply = if head & PHASE == EXECUTED { Some(read_reply(record, unique)) } else { None };
+    let (reply, cookie) = match (reply.transpose(), read_cookie(record, head, unique)) {
+        (Ok(reply), Ok(cookie)) => (reply, cookie),
+        _ => {
+            log::error!("saved state: what was noted of request {unique} is damaged: it fails");
+            (Some(Recorded { error: -(Errno::EIO as i32), payload: Vec::new() }), Vec::new())
+        }
     };
     Some(Entry {
         unique,
         opcode: (head >> OPCODE_SHIFT) as u32,
-        nodeid,
-        reply: (head & PHASE == EXECUTED).then(recorded),
-        cookie: bytes(COOKIE, COOKIE_BYTES, head >> COOKIE_SHIFT),
-        opened: (ino != 0).then_some((ino, mode)),
+        nodeid: word(NODEID),
+        reply,
+        cookie,
+        opened: (ino != 0).then_some((ino, word(OPEN_MODE))),
     })
+}
+
+/// The words of a cookie's place, its checksum first.
+fn cookie_place(record: &Record, which: u64) -> Option<&[AtomicU64]> {
+    let [first, second] = COOKIES;
+    let start = if which == 0 { first } else { second };
+    record.get(start..start + COOKIE_PLACE)
+}
+
+/// As many bytes as are said to be there, if they can be.
+fn read_bytes(words: &[AtomicU64], length: u64) -> Result<Vec<u8>, Damaged> {
+    let length = usize::try_from(length).map_err(|_| Damaged)?;
+    if length > words.len() * WORD {
+        return Err(Damaged);
+    }
+    let mut bytes = vec![0; length];
+    get_bytes(words, &mut bytes);
+    Ok(bytes)
+}
+
+/// It is not what was written.
+struct Damaged;
+
+fn read_reply(record: &Record, unique: u64) -> Result<Recorded, Damaged> {
+    let [reply, sum] = [REPLY, REPLY_SUM].map(|at| record.get(at).map_or(0, |word| word.load(Ordering::Relaxed)));
+    let body = record.get(BODY..BODY + REPLY_BYTES / WORD).unwrap_or_default();
+    let payload = read_bytes(body, reply & u64::from(u32::MAX))?;
+    if checksum(&[unique, reply], [&*payload]) != sum {
+        return Err(Damaged);
+    }
+    Ok(Recorded { error: (reply >> 32) as u32 as i32, payload })
+}
+
+fn read_cookie(record: &Record, head: u64, unique: u64) -> Result<Vec<u8>, Damaged> {
+    let length = head >> COOKIE_SHIFT & COOKIE_LENGTH;
+    let Some([sum, place @ ..]) = cookie_place(record, head & SECOND_COOKIE).filter(|_| length != 0) else {
+        return Ok(Vec::new());
+    };
+    let cookie = read_bytes(place, length)?;
+    if checksum(&[unique, length], [&*cookie]) == sum.load(Ordering::Relaxed) { Ok(cookie) } else { Err(Damaged) }
 }
 
 /// Records of predecessors, until their requests have been answered.

@@ -48,7 +48,7 @@ pub const OPEN: usize = 4;
 /// Records of requests in flight: as many as a process can have, words of one.
 pub const MAX_RECORDS: usize = 1 << 20;
 /// See [`MAX_RECORDS`].
-pub const RECORD: usize = 32;
+pub const RECORD: usize = 40;
 /// Where the records begin that the predecessors of the serving process left.
 pub const INHERITED: usize = 64 * MIB;
 /// Where those of the serving process begin.

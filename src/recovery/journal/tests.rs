@@ -85,16 +85,47 @@ fn a_thousand_requests_in_flight_are_inherited() {
     assert_eq!(Inheritance::take(&memory).unwrap().entries().len(), 1000);
 }
 
+/// The words of record 0.
+fn words(memory: &Memory) -> &Record {
+    memory.array(JOURNAL).unwrap()
+}
+
 #[test]
-fn damaged_records_are_read_within_bounds() {
+fn a_cookie_takes_the_place_of_another_at_once() {
     let (memory, journal) = journal();
     journal.take(0, 10, MKDIR, 1);
-    for word in memory.array::<RECORD>(JOURNAL).unwrap().iter().skip(1) {
-        word.store(u64::MAX, Ordering::Relaxed);
+    for cookie in [&b"first"[..], b"second, longer", b"", b"third"] {
+        assert!(journal.set_cookie(0, cookie));
+        let copy: Vec<u64> = words(&memory).iter().map(|word| word.load(Ordering::Relaxed)).collect();
+        assert_eq!(read(words(&memory)).unwrap().cookie, cookie);
+        // Whatever a death leaves in the other place says nothing.
+        let which = words(&memory)[HEAD].load(Ordering::Relaxed) & SECOND_COOKIE;
+        let other = cookie_place(words(&memory), which ^ SECOND_COOKIE).unwrap();
+        other.iter().for_each(|word| word.store(u64::MAX, Ordering::Relaxed));
+        assert_eq!(read(words(&memory)).unwrap().cookie, cookie);
+        words(&memory).iter().zip(copy).for_each(|(word, value)| word.store(value, Ordering::Relaxed));
     }
-    memory.words(JOURNAL, 1).unwrap()[0].store(!PHASE | EXECUTED, Ordering::Relaxed);
-    let Entry { reply, cookie, .. } = entry(&memory, u64::MAX).unwrap();
-    assert_eq!((reply.unwrap().payload.len(), cookie.len()), (REPLY_BYTES, COOKIE_BYTES));
+}
+
+#[test]
+fn a_request_whose_record_is_damaged_fails() {
+    let (memory, journal) = journal();
+    journal.take(0, 10, MKDIR, 1);
+    journal.set_cookie(0, b"absent before...");
+    journal.execute(0, MKDIR, 0, &[IoSlice::new(&[7; REPLY_BYTES])]);
+    let damaged = Some(Recorded { error: -(Errno::EIO as i32), payload: Vec::new() });
+    let second = COOKIES[1];
+    let written = [UNIQUE, REPLY, REPLY_SUM, second, second + 1, second + 2].into_iter().chain(BODY..BODY + 18);
+    for at in written {
+        for bit in 0..u64::BITS {
+            words(&memory)[at].fetch_xor(1 << bit, Ordering::Relaxed);
+            let Entry { reply, cookie, .. } = read(words(&memory)).unwrap();
+            assert_eq!((reply, cookie.len()), (damaged.clone(), 0), "word {at}, bit {bit}");
+            words(&memory)[at].fetch_xor(1 << bit, Ordering::Relaxed);
+        }
+    }
+    let Entry { reply, cookie, .. } = read(words(&memory)).unwrap();
+    assert_eq!((reply.unwrap().error, cookie.as_slice()), (0, &b"absent before..."[..]));
 }
 
 #[test]

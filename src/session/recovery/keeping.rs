@@ -1,5 +1,6 @@
 //! Before and after the mount: the state is made, and given to whoever keeps it.
 
+use super::saved::UNKNOWN_CONNECTION;
 use super::{Session, State};
 use crate::abi::wire::{InitIn, InitOut};
 use crate::mount::Mount;
@@ -47,9 +48,8 @@ impl Session {
     pub(in crate::session) fn keep(&self, mount: &Mount) -> Result<(), Errno> {
         let (Some(state), Ok(channel)) = (self.state(), self.channel()) else { return Ok(()) };
         let Some(device) = channel.as_device() else { return Ok(()) };
-        let connection = fd::connection(device.as_fd()).inspect_err(|errno| {
-            log::error!("the session is not recoverable: its connection has no number: {}", errno.desc());
-        })?;
+        // Kernels do not say it of old: then nobody can check that device and state belong together.
+        let connection = fd::connection(device.as_fd()).unwrap_or(UNKNOWN_CONNECTION);
         let mut saved = state.saved.lock();
         let fixed = &mut saved.fixed;
         fixed.connection = connection;

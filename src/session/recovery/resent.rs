@@ -1,7 +1,7 @@
 //! Requests that the kernel sends once more: asked for, put in order, answered or served.
 
 use super::{Session, State};
-use crate::abi::opcode::{Opcode, Reply};
+use crate::abi::opcode::{Opcode, Reply, makes_entry};
 use crate::abi::wire::{EntryOut, InHeader, UNIQUE_RESEND};
 use crate::decode;
 use crate::encode::Notification;
@@ -161,7 +161,7 @@ impl Session {
     #[cold]
     pub(in crate::session) fn judge(&self, token: Token, header: &InHeader) -> bool {
         let InHeader { unique, opcode, nodeid, .. } = *header;
-        let entry = self.state().and_then(|state| state.inherited(unique));
+        let entry = self.state().and_then(|state| state.inherited(unique)).filter(|entry| entry.opcode == opcode);
         if let (Some(entry), Some(state), Some(slot)) = (&entry, self.state(), inflight::find(token)) {
             state.journal.take_over(slot.index(), entry);
         }
@@ -246,10 +246,9 @@ impl Session {
 }
 
 /// The nodeid that a reply of this kind makes the kernel count.
-pub(super) fn counted(opcode: u32, reply: &Recorded) -> Option<u64> {
-    use Opcode::*;
-    let makes_entry = [Lookup, Symlink, Mknod, Mkdir, Link, Create, Tmpfile].iter().any(|one| *one as u32 == opcode);
-    let (entry, _) = EntryOut::read_from_prefix(&reply.payload).ok().filter(|_| makes_entry && reply.error == 0)?;
+fn counted(opcode: u32, reply: &Recorded) -> Option<u64> {
+    let succeeded = makes_entry(opcode) && reply.error == 0;
+    let (entry, _) = EntryOut::read_from_prefix(&reply.payload).ok().filter(|_| succeeded)?;
     (entry.nodeid != 0).then_some(entry.nodeid)
 }
 

@@ -6,11 +6,14 @@ use nix::errno::Errno;
 use std::ffi::CString;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// In the place of a connection's number where the kernel does not say it. No connection has it.
+pub const UNKNOWN_CONNECTION: u64 = 0;
+
 /// What comes first, as bytes.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Fixed {
-    /// The kernel's number of the connection.
+    /// The kernel's number of the connection, or [`UNKNOWN_CONNECTION`].
     pub connection: u64,
     /// The mount's number, if `has_mount_id`.
     pub mount_id: u64,

@@ -1,6 +1,6 @@
 //! Making a session of what a predecessor left, in the place of a mount.
 
-use super::saved::Saved;
+use super::saved::{Saved, UNKNOWN_CONNECTION};
 use super::{Session, State};
 use crate::abi::flags::InitFlags;
 use crate::abi::wire::InitOut;
@@ -112,6 +112,10 @@ fn check_connection(saved: &Saved, end: BorrowedFd<'_>) -> Result<(), Errno> {
         Ok(connection) => {
             let was = saved.fixed.connection;
             refuse(Errno::ESTALE, &format!("the state is of connection {was}, the device of connection {connection}"))
+        }
+        Err(Errno::ENOTCONN) if saved.fixed.connection == UNKNOWN_CONNECTION => {
+            log::warn!("this kernel does not say which connection a device is of: it is taken to be the state's");
+            Ok(())
         }
         Err(Errno::ENOTCONN) => refuse(Errno::ENOTCONN, "the device is not connected: not mounted any more?"),
         Err(errno) => refuse(errno, "the file descriptor is no FUSE device"),
