@@ -47,7 +47,7 @@ struct fd_path {
 struct fd_path path_of(int fd);
 /* Replies with errno, or with success. */
 void reply_result(fuse_req_t req, int result);
-/* The callbacks for attributes, ordinary and extended. */
+/* The callbacks for attributes, ordinary and extended, and for symbolic links. */
 void attributes_add(struct fuse_lowlevel_ops *ops);
 
 #endif

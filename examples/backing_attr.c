@@ -1,5 +1,5 @@
 /*
- * Attributes, ordinary and extended.
+ * Attributes, ordinary and extended, and where symbolic links lead.
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -172,12 +172,27 @@ static void pt_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	reply_result(req, fd < 0 ? -1 : removexattr(path_of(fd).text, name));
 }
 
+static void pt_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	char target[4097];
+	int fd = node_fd(ino);
+	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
+
+	if (len < 0 || len == sizeof(target)) {
+		fuse_reply_err(req, len < 0 ? errno : ENAMETOOLONG);
+		return;
+	}
+	target[len] = '\0';
+	fuse_reply_readlink(req, target);
+}
+
 void attributes_add(struct fuse_lowlevel_ops *ops)
 {
 	ops->getattr = pt_getattr;
 	ops->statx = pt_statx;
 	ops->setattr = pt_setattr;
 	ops->statfs = pt_statfs;
+	ops->readlink = pt_readlink;
 	ops->getxattr = pt_getxattr;
 	ops->listxattr = pt_listxattr;
 	ops->setxattr = pt_setxattr;

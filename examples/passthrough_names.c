@@ -125,19 +125,6 @@ static void pt_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	reply_result(req, (int)syscall(SYS_renameat2, from, name, to, new_name, flags));
 }
 
-static void pt_readlink(fuse_req_t req, fuse_ino_t ino)
-{
-	char target[4097];
-	ssize_t len = readlinkat(node_of(ino)->fd, "", target, sizeof(target));
-
-	if (len < 0 || len == sizeof(target)) {
-		fuse_reply_err(req, len < 0 ? errno : ENAMETOOLONG);
-		return;
-	}
-	target[len] = '\0';
-	fuse_reply_readlink(req, target);
-}
-
 void names_add(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = pt_lookup;
@@ -150,5 +137,4 @@ void names_add(struct fuse_lowlevel_ops *ops)
 	ops->unlink = pt_unlink;
 	ops->rmdir = pt_rmdir;
 	ops->rename = pt_rename;
-	ops->readlink = pt_readlink;
 }

@@ -165,20 +165,6 @@ static void rc_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 	fuse_reply_err(req, error == DONE ? 0 : error);
 }
 
-static void rc_readlink(fuse_req_t req, fuse_ino_t ino)
-{
-	char target[4097];
-	int fd = node_fd(ino);
-	ssize_t len = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target));
-
-	if (len < 0 || len == sizeof(target)) {
-		fuse_reply_err(req, len < 0 ? errno : ENAMETOOLONG);
-		return;
-	}
-	target[len] = '\0';
-	fuse_reply_readlink(req, target);
-}
-
 void names_add(struct fuse_lowlevel_ops *ops)
 {
 	ops->lookup = rc_lookup;
@@ -191,5 +177,4 @@ void names_add(struct fuse_lowlevel_ops *ops)
 	ops->unlink = rc_unlink;
 	ops->rmdir = rc_rmdir;
 	ops->rename = rc_rename;
-	ops->readlink = rc_readlink;
 }
