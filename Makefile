@@ -25,12 +25,9 @@ sanitize: setup
 demo:
 	scripts/demo
 
-# Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Instructions need valgrind. Then file
-# I/O through the passthrough example against the file system below.
-bench: build setup
-	benches/run.py
-	benches/passthrough.py
-	benches/recovery.py
+# Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Writes docs/performance.md.
+bench: build plots
+	$(target)/venv/bin/python benches/run.py --page
 
 # What plots are drawn with.
 plots: setup

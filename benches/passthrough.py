@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """fio on one file, reached three ways: by its own file system, through examples/passthrough.c, and through the same daemon
-without passthrough. Rounds are interleaved; what counts is the ratio to the native way in the same round. fio and the daemon run at real-time priority.
+without passthrough. Rounds are interleaved; what counts is the ratio to the native way in the same round. fio and the daemon
+run at real-time priority. As a case of run.py: a smaller file, and only what needs no disk.
 
 usage: benches/passthrough.py [--rounds N] [--megabytes N] [--docs]   (as root; --docs writes docs/passthrough.svg and the
 table in docs/passthrough.md, and needs matplotlib: make plots)
@@ -16,14 +17,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-OURS = Path(os.environ.get("FUSEWIRE_LIBDIR") or Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "release")
+import build
+from context import ROOT, harness
+from report import Bars, Section, Skipped, Table
+
 WAYS = ["native", "passthrough", "daemon"]
-RUNTIME = 1000  # milliseconds, of the loads that may go on for as long as one likes
 # Ahead of whatever else runs on the machine, where that is allowed.
 FIRST = ["chrt", "--fifo", "1"]
 if subprocess.run([*FIRST, "true"], stderr=subprocess.DEVNULL).returncode != 0:
@@ -50,8 +51,8 @@ class Load:
         return f"{self.name}, {'cold' if self.cold else 'warm'}"
 
 
-def loads():
-    timed = ["--time_based", f"--runtime={RUNTIME:.0f}ms"]
+def loads(seconds):
+    timed = ["--time_based", f"--runtime={1000 * seconds:.0f}ms"]
     some = ["--number_ios=16384"]
     sequential, random = ["--bs=1M"], ["--bs=4k"]
     return [
@@ -70,38 +71,20 @@ def loads():
     ]
 
 
-def build(folder):
-    env = os.environ | {"PKG_CONFIG_PATH": str(OURS / "pkgconfig")}
-    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "fuse3"], text=True, env=env).split()
+def compile_example(folder):
     program = folder / "passthrough"
     sources = [*(ROOT / "examples").glob("passthrough*.c"), *(ROOT / "examples").glob("backing*.c")]
-    subprocess.run(["cc", "-O2", "-o", program, *sources, *flags, "-pthread"], check=True, env=env)
-    return program
+    return harness.libraries(harness.LIBDIR)["so4"].compile(program, sources)
 
 
 @contextlib.contextmanager
-def mounted(program, source, mountpoint, *options):
-    """The daemon; its mount is taken away afterwards whatever happens."""
-    mountpoint.mkdir()
-    env = os.environ | {"LD_LIBRARY_PATH": str(OURS)}
-    command = [*FIRST, program, "-f", "-o", f"source={source}", *options, mountpoint]
-    daemon = subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
-    try:
-        end = time.monotonic() + 10
-        while not os.path.ismount(mountpoint):
-            if daemon.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"not mounted: {command}")
-            time.sleep(0.05)
-        yield mountpoint / "file"
-    finally:
-        subprocess.run(["umount", "-l", mountpoint], stderr=subprocess.DEVNULL)
-        try:
-            log = daemon.communicate(timeout=5)[1]
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            log = daemon.communicate()[1]
-    if not options and "passthrough is on" not in log:
-        raise RuntimeError(f"passthrough was not on: {log}")
+def mounted(bench, program, source, *options):
+    """The daemon; the file as it is reached through it."""
+    command = [*FIRST, program, "-f", "-o", f"source={source}", *options, "{}"]
+    with bench.mounted(command, "ours") as mount:
+        yield mount.point / "file"
+    if not options and "passthrough is on" not in mount.log:
+        raise RuntimeError(f"passthrough was not on: {mount.log}")
 
 
 def run_fio(load, path, megabytes):
@@ -205,33 +188,49 @@ def write_docs(all_loads, rounds):
     page.write_text(new)
 
 
+def measure(bench, all_loads, megabytes):
+    """Fills in what each load reached."""
+    if os.geteuid() != 0 or not shutil.which("fio"):
+        raise Skipped("needs root and fio")
+    with tempfile.TemporaryDirectory(prefix="fusewire-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
+        program = compile_example(Path(folder))
+        source = Path(folder, "source")
+        source.mkdir()
+        with (source / "file").open("wb") as file:
+            for _ in range(megabytes):
+                file.write(os.urandom(1 << 20))
+        with (
+            mounted(bench, program, source) as passthrough,
+            mounted(bench, program, source, "-o", "no_passthrough") as daemon,
+        ):
+            paths = {"native": source / "file", "passthrough": passthrough, "daemon": daemon}
+            for number in range(bench.rounds):
+                one_round(all_loads, paths, megabytes, number)
+
+
+def run(bench):
+    warm = [load for load in loads(bench.seconds) if not load.cold]
+    measure(bench, warm, 64)
+    ratios = {way: [statistics.median(load.ratios[way]) for load in warm] for way in WAYS[1:]}
+    rows = [[load.name, rate(load), *(f"{r[i]:.2f}" for r in ratios.values())] for i, load in enumerate(warm)]
+    return Section(
+        "Passthrough",
+        "fio on a file in memory: by its own file system, through `examples/passthrough.c`, and through the same daemon without "
+        "passthrough, as parts of the native rate. More of it, and what is said of it: [passthrough](passthrough.md).",
+        [Table("", ["load", "native", "passthrough", "daemon"], rows)],
+        [Bars("passthrough", "File I/O, warm", "part of the native rate", [load.name for load in warm], ratios, 1)],
+    )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--megabytes", type=int, default=256)
     parser.add_argument("--docs", action="store_true")
     options = parser.parse_args()
-    if os.geteuid() != 0 or not shutil.which("fio"):
-        print("\npassthrough: skipped, needs root and fio")
-        return
-    if not (OURS / "libfuse3.so.4").exists():
-        sys.exit(f"{OURS}/libfuse3.so.4 is not there: run `cargo build --release` first")
-    all_loads = loads()
-    with tempfile.TemporaryDirectory(prefix="fusewire-bench-", dir=os.environ.get("TMPDIR", "/var/tmp")) as folder:
-        folder = Path(folder)
-        program = build(folder)
-        source = folder / "source"
-        source.mkdir()
-        with (source / "file").open("wb") as file:
-            for _ in range(options.megabytes):
-                file.write(os.urandom(1 << 20))
-        with (
-            mounted(program, source, folder / "passthrough-mnt") as passthrough,
-            mounted(program, source, folder / "daemon-mnt", "-o", "no_passthrough") as daemon,
-        ):
-            paths = {"native": source / "file", "passthrough": passthrough, "daemon": daemon}
-            for number in range(options.rounds):
-                one_round(all_loads, paths, options.megabytes, number)
+    all_loads = loads(seconds=1)
+    with build.bench(options.rounds, seconds=1) as bench:
+        measure(bench, all_loads, options.megabytes)
     load = " ".join(f"{one:.1f}" for one in os.getloadavg())
     print(f"\nfile I/O against the native file system, medians of {options.rounds} rounds (load average {load})")
     print(table(all_loads))

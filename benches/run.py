@@ -1,147 +1,113 @@
 #!/usr/bin/env python3
-"""Compares this library with the system's libfuse and with a bare read/writev loop, side by side.
+"""Compares this library with the system's libfuse and with a bare read/writev loop, and writes docs/performance.md.
 
-Every figure is the median of interleaved rounds, every claim a ratio of two of them: machines differ, and so do
-minutes. The same binary runs on both libraries. usage: benches/run.py [--rounds N] [--seconds S]
+usage: benches/run.py [--only CASE,...] [--rounds N] [--seconds S] [--page]     (as root, for what mounts)
+
+Without --only all cases run, in under ten minutes. What each found is kept in target/bench/<case>.json; --page makes the
+page of what is there. A case that fails is named, on the page too, and loses nothing of the others: the exit status says it.
+
+A case is a module of this folder with one function:
+
+    def run(bench) -> Section          (or a list of them)
+
+`bench` (context.Bench) has the compiled programs (every benches/*.c), rounds and seconds, the libraries "system" and
+"ours", and what runs and mounts with time limits and cleans up whatever happens:
+
+    bench.turns({name: function, ...})      calls each in turn, `rounds` times: {name: [results]}; bench.medians() of that
+    bench.run(command, "ours", pinned=True) a program that ends by itself: its output
+    with bench.daemon("ours", "-s", "-o", "clone_fd", pinned=True, env={...}) as mount:      bench_ll; also bench.raw()
+        bench.load(mount, "read4k", clients=4)      operations a second; mount.point, mount.pid for anything else
+    mount.user, mount.system, mount.log     its CPU seconds and what it said, after the `with`
+
+Every figure of time is a median of at least five such rounds and every claim a ratio of two of them. A Section (report.py)
+is a title, a sentence, tables (text above, header, rows of text), plots (Bars) and goals. `raise Skipped("why")` where
+something is missing. A new case goes into CASES: {name: seconds that it may take}.
 """
 
 import argparse
-import contextlib
+import importlib
+import json
 import os
-import re
 import shutil
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
+import traceback
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-OURS = Path(os.environ.get("FUSEWIRE_LIBDIR", HERE.parent / "target/release"))
-OPERATIONS = ["getattr", "lookup", "read4k", "write4k", "forget"]
-LOADS = [("stat", 1), ("read4k", 1), ("read4k", 4), ("create", 1)]
+import build
+import report
+from context import ROOT, harness
+
+# In the order of the page. The seconds are what a case should take at most; the runner says when one takes longer.
+CASES = {
+    "dispatch": 60,
+    "kernel": 170,
+    "passthrough": 90,
+    "recovery": 30,
+}
+RESULTS = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "bench"
 
 
-def compile_all(folder):
-    """The programs, linked with the system's library: libfuse3.so.3."""
-    flags = subprocess.check_output(["pkg-config", "--cflags", "--libs", "fuse3"], text=True).split()
-    for source in HERE.glob("*.c"):
-        subprocess.run(["cc", "-O2", "-w", "-o", folder / source.stem, source, *flags, "-lpthread"], check=True)
-
-
-def environment(library):
-    """For a child that is to run on a library; None is the system's."""
-    env = {k: v for k, v in os.environ.items() if k != "LD_LIBRARY_PATH"}
-    return env | ({"LD_LIBRARY_PATH": str(library)} if library else {})
-
-
-def dispatch(folder, library, operation, threads):
-    """Nanoseconds for one request inside the library."""
-    command = [folder / "dispatch_bench", operation, "1000000", str(threads)]
-    out = subprocess.check_output(command, env=environment(library), text=True)
-    return float(re.search(r"ns/request ([\d.]+)", out).group(1))
-
-
-def instructions(folder, library, operation):
-    """Instructions for one request: the difference of two runs, so that start and end cancel out."""
-
-    def count(requests):
-        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", folder / "dispatch_bench"]
-        done = subprocess.run([*command, operation, str(requests), "1"], env=environment(library), text=True,
-                              stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, check=True)
-        return int(re.search(r"Collected : (\d+)", done.stderr).group(1))
-
-    return (count(20000) - count(10000)) / 10000
-
-
-@contextlib.contextmanager
-def mounted(command, mountpoint, library):
-    """A daemon on processor 0, with its mount taken away afterwards whatever happens."""
-    daemon = subprocess.Popen(["taskset", "-c", "0", *command], env=environment(library), stderr=subprocess.DEVNULL)
+def run_case(name, bench):
+    """Its sections; one that says why, if there are none."""
+    started = time.monotonic()
+    failed = False
     try:
-        end = time.monotonic() + 10
-        while not os.path.ismount(mountpoint):
-            if daemon.poll() is not None or time.monotonic() > end:
-                raise RuntimeError(f"not mounted: {command}")
-            time.sleep(0.05)
-        yield
-    finally:
-        subprocess.run(["umount", "-l", mountpoint], stderr=subprocess.DEVNULL)
-        try:
-            daemon.wait(5)
-        except subprocess.TimeoutExpired:
-            daemon.kill()
-            daemon.wait()
+        sections = importlib.import_module(name).run(bench)
+        sections = sections if isinstance(sections, list) else [sections]
+    except report.Skipped as why:
+        sections = [report.Section(name, f"Skipped: {why}.")]
+    except Exception as error:
+        traceback.print_exc()
+        failed = True
+        sections = [report.Section(name, f"**Failed**: {type(error).__name__}: {str(error).splitlines()[:1]}")]
+    for section in sections:
+        print(report.text_of(section), flush=True)
+    took = time.monotonic() - started
+    late = f", more than the {CASES[name]} s that it has" if took > CASES[name] else ""
+    print(f"  ({name}: {took:.0f} s{late})", flush=True)
+    return sections, failed
 
 
-def through_kernel(folder, mountpoint, command, library, seconds):
-    """Requests a second of each load, on the processor of the daemon."""
-    with mounted(command, mountpoint, library):
-        figures = {}
-        for load in LOADS:
-            case, clients = load
-            out = subprocess.check_output(
-                ["taskset", "-c", "0", folder / "load", mountpoint, str(seconds), case, str(clients)], text=True
-            )
-            figures[load] = float(out.split()[2])
-        return figures
+def keep(name, sections):
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps([report.plain(section) for section in sections], indent=1))
 
 
-def bench_dispatch(folder, rounds):
-    print("\ninside the library: ns a request, ours / system's libfuse (ratio of medians)")
-    for threads in (1, 2):
-        for operation in OPERATIONS:
-            times = {None: [], OURS: []}
-            for _ in range(rounds):
-                for library, figures in times.items():
-                    figures.append(dispatch(folder, library, operation, threads))
-            system, ours = (statistics.median(figures) for figures in times.values())
-            print(f"  {operation:8} {threads} thread(s): {ours:7.1f} / {system:7.1f} = {ours / system:.2f}")
-    if not shutil.which("valgrind"):
-        print("\ninstructions: skipped, valgrind is not installed")
-        return
-    print("\ninside the library: instructions a request, ours / system's libfuse")
-    for operation in OPERATIONS:
-        system, ours = (instructions(folder, library, operation) for library in (None, OURS))
-        print(f"  {operation:8} {ours:7.0f} / {system:7.0f} = {ours / system:.2f}")
+def kept():
+    files = [RESULTS / f"{name}.json" for name in CASES]
+    return [report.section_of(one) for file in files if file.exists() for one in json.loads(file.read_text())]
 
 
-def bench_kernel(folder, rounds, seconds):
-    mountpoint = folder / "mnt"
-    mountpoint.mkdir()
-    daemon = folder / "bench_ll"
-    variants = {
-        "raw loop": ([folder / "raw", mountpoint], None),
-        "system -s": ([daemon, mountpoint, "-f", "-s"], None),
-        "system": ([daemon, mountpoint, "-f"], None),
-        "ours -s": ([daemon, mountpoint, "-f", "-s"], OURS),
-        "ours": ([daemon, mountpoint, "-f"], OURS),
-    }
-    figures = {name: [] for name in variants}
-    for _ in range(rounds):
-        for name, (command, library) in variants.items():
-            figures[name].append(through_kernel(folder, mountpoint, command, library, seconds))
-    print("\nthrough the kernel, daemon and load on one processor: requests a second (part of the raw loop's)")
-    print("  " + " " * 12 + "".join(f"{f'{case} x{clients}':>20}" for case, clients in LOADS))
-    raw = {load: statistics.median(f[load] for f in figures["raw loop"]) for load in LOADS}
-    for name, rounds_of in figures.items():
-        medians = {load: statistics.median(f[load] for f in rounds_of) for load in LOADS}
-        print(f"  {name:12}" + "".join(f"{medians[x]:12.0f} ({medians[x] / raw[x]:.2f})" for x in LOADS))
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help=f"some of: {','.join(CASES)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.3)
+    parser.add_argument("--page", action="store_true", help="write docs/performance.md")
+    options = parser.parse_args()
+    options.only = [name for name in options.only.split(",") if name]
+    if unknown := set(options.only) - set(CASES):
+        parser.error(f"no such case: {', '.join(sorted(unknown))}")
+    if not (harness.LIBDIR / "libfuse3.so.3").exists():
+        parser.error(f"{harness.LIBDIR}/libfuse3.so.3 is not there: run `cargo build --release` first")
+    return options
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    options = parser.parse_args()
-    if not (OURS / "libfuse3.so.3").exists():
-        sys.exit(f"{OURS}/libfuse3.so.3 is not there: run `cargo build --release` first")
-    with tempfile.TemporaryDirectory(prefix="fusewire-bench-") as folder:
-        folder = Path(folder)
-        compile_all(folder)
-        bench_dispatch(folder, options.rounds)
-        bench_kernel(folder, options.rounds, options.seconds)
+    options = arguments()
+    if not options.only:
+        shutil.rmtree(RESULTS, ignore_errors=True)
+    failures = []
+    with build.bench(options.rounds, options.seconds) as bench:
+        for name in options.only or CASES:
+            sections, failed = run_case(name, bench)
+            keep(name, sections)
+            failures += [name] if failed else []
+    if options.page:
+        report.write_page(ROOT / "docs", build.machine(), kept())
+    if failures:
+        sys.exit(f"failed: {', '.join(failures)}")
 
 
 if __name__ == "__main__":

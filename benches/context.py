@@ -1,0 +1,120 @@
+"""What every case is given: the libraries, the compiled programs, how long to measure, and how to run and to mount."""
+
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.append(str(ROOT / "capi-tests"))
+import harness  # noqa: E402  the tests' guards: own folder, time limits, unmounted and ended whatever happens
+from report import Skipped  # noqa: E402
+
+
+def median_of(figures):
+    """{way: [figures of the rounds]} -> {way: median}; figures may be dictionaries themselves."""
+    medians = {}
+    for way, rounds in figures.items():
+        if isinstance(rounds[0], dict):
+            medians[way] = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+        else:
+            medians[way] = statistics.median(rounds)
+    return medians
+
+
+@dataclass
+class Mounted:
+    """A daemon and its mount. The CPU seconds are there once it has been unmounted: bench_ll and raw print them."""
+
+    point: Path
+    pid: int
+    guard: harness.Guard
+    user: float = 0.0
+    system: float = 0.0
+    log: str = ""
+
+    @property
+    def cpu(self):
+        return self.user + self.system
+
+
+@dataclass
+class Bench:
+    programs: Path  # the folder of the compiled programs, of this run's own
+    rounds: int
+    seconds: float  # of one measurement
+    libraries: dict  # "system", "ours": harness.Library
+    processor: int  # where pinned ways run
+
+    def program(self, name):
+        return self.programs / name
+
+    def turns(self, ways, rounds=None):
+        """Calls each way's function (name -> function) once a round, another one first each time; all their results."""
+        names = list(ways)
+        figures = {name: [] for name in names}
+        for number in range(rounds or self.rounds):
+            start = number % len(names)
+            for name in names[start:] + names[:start]:
+                figures[name].append(ways[name]())
+        return figures
+
+    def medians(self, ways, rounds=None):
+        return median_of(self.turns(ways, rounds))
+
+    def on(self, command, pinned):
+        """The command, on the processor of pinned ways if it is to be."""
+        prefix = ["taskset", "-c", self.processor] if pinned else []
+        return [str(part) for part in (*prefix, *command)]
+
+    def run(self, command, library="system", pinned=False, env=None, timeout=60):
+        """A program that ends by itself: what it printed, on stdout and on stderr."""
+        command = self.on(command, pinned)
+        done = subprocess.run(
+            command, env=self.libraries[library].env(env), capture_output=True, text=True, timeout=timeout
+        )
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}: {done.stderr[-500:]}")
+        return done.stdout + done.stderr
+
+    @contextlib.contextmanager
+    def mounted(self, command, library="system", pinned=False, env=None):
+        """The daemon `command MOUNTPOINT`; {} in the command is the mountpoint, should it not be last."""
+        if os.geteuid() != 0:
+            raise Skipped("it mounts, which needs root")
+        guard = harness.Guard()
+        try:
+            command = self.on(command, pinned)
+            if "{}" not in command:
+                command.append("{}")
+            argv = [guard.mountpoint if part == "{}" else part for part in command]
+            daemon = guard.start(self.libraries[library], argv, env=env).wait_mounted()
+            mount = Mounted(guard.mountpoint, daemon.pid, guard)
+            yield mount
+            harness.check(harness.LIBC.umount2(os.fsencode(mount.point), harness.MNT_DETACH))
+            daemon.wait()
+            mount.log = daemon.output()
+            if printed := re.search(r"daemon-cpu user ([\d.]+) sys ([\d.]+)", mount.log):
+                mount.user, mount.system = map(float, printed.groups())
+        finally:
+            guard.close()
+
+    def daemon(self, library, *options, pinned=False, env=None):
+        """bench_ll in the foreground on a library."""
+        return self.mounted([self.program("bench_ll"), "-f", *options, "{}"], library, pinned, env)
+
+    def raw(self, threads=1, pinned=False, env=None):
+        return self.mounted([self.program("raw"), "{}", threads], "system", pinned, env)
+
+    def load(self, mount, case, clients=1, seconds=None, requests=None, pinned=False):
+        """What the load reached: operations a second. With `requests`, so many by each client, however long it takes."""
+        seconds = self.seconds if seconds is None else seconds
+        command = [self.program("load"), mount.point, seconds, case, clients, *([requests] if requests else [])]
+        done = mount.guard.run(self.libraries["system"], self.on(command, pinned), timeout=60 + seconds)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(map(str, command))}: {done.stderr[-500:]}\n{mount.guard.logs()}")
+        return float(done.stdout.split()[2])

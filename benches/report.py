@@ -1,0 +1,169 @@
+"""What a case module hands back, and the page that is made of it: docs/performance.md with its plots."""
+
+import dataclasses
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+class Skipped(Exception):
+    """Raised by a case that lacks what it needs; the text says what. The page names it."""
+
+
+@dataclass
+class Table:
+    """The cells as they are to be read. `text` is what stands above: what the figures are, in which unit."""
+
+    text: str
+    header: list
+    rows: list
+
+
+@dataclass
+class Bars:
+    """A plot: a group of bars for each label, and in it one for each series (name -> one figure a label)."""
+
+    name: str  # docs/performance/<name>.svg
+    title: str
+    axis: str  # what the figures are
+    labels: list
+    series: dict
+    line: float | None = None  # a level to compare with: a goal, or the raw loop
+
+
+@dataclass
+class Goal:
+    """A goal of the project. The page begins with all of them, and says itself which are missed."""
+
+    what: str
+    measured: float
+    bar: float
+    at_most: bool = True
+    digits: int = 2
+
+    @property
+    def met(self):
+        # The figure as it is shown is what counts.
+        measured = round(self.measured, self.digits)
+        return measured <= self.bar if self.at_most else measured >= self.bar
+
+
+@dataclass
+class Section:
+    title: str
+    text: str
+    tables: list = field(default_factory=list)
+    bars: list = field(default_factory=list)
+    goals: list = field(default_factory=list)
+
+
+def plain(section):
+    """The section as what JSON can hold."""
+    return dataclasses.asdict(section)
+
+
+def section_of(kept):
+    """The section that `plain` was given."""
+    kinds = {"tables": Table, "bars": Bars, "goals": Goal}
+    lists = {name: [kind(**one) for one in kept[name]] for name, kind in kinds.items()}
+    return Section(kept["title"], kept["text"], **lists)
+
+
+INTRODUCTION = """\
+# Performance
+
+Made by `make bench`: every figure on this page is measured, none is written by hand. It compares this library with the
+system's libfuse and with *raw*, a bare read/writev loop on /dev/fuse that answers the same requests: the limit of what a
+library can reach. The same binary runs on both libraries.
+
+Machines differ, and so do minutes: read the ratios. Each is one of two medians of interleaved rounds, in which every way
+has its turn; what surrounds it is there for the order of magnitude. Instructions are counted by callgrind and do not
+depend on the machine's mood. *-s* is the single-threaded loop, *default* the multi-threaded one as a daemon gets it
+without options. *Pinned* means daemon and load on one processor: no processor has to be woken, the figures are stable.
+"""
+
+
+def paragraph(text):
+    return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
+
+
+def markdown(table):
+    lines = [*paragraph(table.text), ""] if table.text else []
+    if not table.rows:
+        return lines
+    lines += ["| " + " | ".join(table.header) + " |", "|" + " --- |" * len(table.header)]
+    return lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in table.rows] + [""]
+
+
+def goals_table(sections):
+    rows = []
+    for section in sections:
+        for goal in section.goals:
+            bar = f"{'at most' if goal.at_most else 'at least'} {goal.bar:g}"
+            measured = f"{goal.measured:.{goal.digits}f}"
+            rows.append([goal.what, bar, measured, "yes" if goal.met else "**no**"])
+    missed = sum(row[-1] != "yes" for row in rows)
+    text = f"What the project aims at: {len(rows) - missed} of {len(rows)} goals are met."
+    return Table(text, ["goal", "", "measured", "met"], rows)
+
+
+def lines_of(section):
+    lines = [f"## {section.title}", "", *paragraph(section.text), ""]
+    for bars in section.bars:
+        lines += [f"![{bars.title}](performance/{bars.name}.svg)", ""]
+    for table in section.tables:
+        lines += markdown(table)
+    return lines
+
+
+def text_of(section):
+    """For the terminal: the tables, in columns."""
+    lines = [f"\n{section.title}", section.text]
+    for table in section.tables:
+        cells = [[str(cell) for cell in row] for row in [table.header, *table.rows]]
+        widths = [max(map(len, column)) for column in zip(*cells)]
+        lines += ["", table.text] if table.text else [""]
+        lines += ["  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths)).rstrip() for row in cells]
+    for goal in section.goals:
+        sign = "<=" if goal.at_most else ">="
+        lines.append(f"  goal {goal.what}: {goal.measured:.{goal.digits}f} {sign} {goal.bar:g}: {'met' if goal.met else 'MISSED'}")
+    return "\n".join(lines)
+
+
+def draw(bars, path):
+    import matplotlib
+
+    matplotlib.use("svg")
+    from matplotlib import pyplot
+
+    matplotlib.rcParams["svg.hashsalt"] = bars.name  # the same figures give the same file
+    figure, axes = pyplot.subplots(figsize=(9, 4))
+    width = 0.8 / len(bars.series)
+    for number, (name, values) in enumerate(bars.series.items()):
+        left = -0.4 + width * (number + 0.5)
+        drawn = axes.bar([i + left for i in range(len(bars.labels))], values, width, label=name)
+        axes.bar_label(drawn, fmt=lambda v: f"{v:,.0f}" if v >= 20 else f"{v:.2f}", fontsize=7, padding=1)
+    if bars.line is not None:
+        axes.axhline(bars.line, color="grey", linewidth=0.8)
+    axes.set_xticks(range(len(bars.labels)), bars.labels)
+    axes.set_ylabel(bars.axis)
+    axes.set_title(bars.title, fontsize=10)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def write_page(folder, machine, sections):
+    """docs/performance.md and docs/performance/*.svg in the folder `docs`."""
+    plots = folder / "performance"
+    plots.mkdir(exist_ok=True)
+    wanted = [bars for section in sections for bars in section.bars]
+    for bars in wanted:
+        draw(bars, plots / f"{bars.name}.svg")
+    for stale in set(plots.glob("*.svg")) - {plots / f"{bars.name}.svg" for bars in wanted}:
+        stale.unlink()
+    lines = [INTRODUCTION, *markdown(machine), "## Goals", "", *markdown(goals_table(sections))]
+    for section in sections:
+        lines += lines_of(section)
+    Path(folder, "performance.md").write_text("\n".join(lines).rstrip() + "\n")
