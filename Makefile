@@ -1,7 +1,7 @@
 target ?= $(or $(CARGO_TARGET_DIR),target)
 SOAK_SECONDS ?= 1800
 
-.PHONY: build setup test fuzz sanitize demo bench plots soak soak-recovery headers clean
+.PHONY: build setup test fuzz sanitize demo bench instructions plots soak soak-recovery headers clean
 
 build:
 	cargo build --release
@@ -28,6 +28,10 @@ demo:
 # Against the system's libfuse and a bare read/writev loop, interleaved; ratios count. Writes docs/performance.md.
 bench: build plots
 	$(target)/venv/bin/python benches/run.py --page
+
+# Written anew by a commit that changes what a request costs; `make test` compares.
+instructions: build
+	benches/instructions.py --record
 
 # What plots are drawn with.
 plots: setup

@@ -21,23 +21,23 @@ def libraries():
     return {"system": harness.Library("system", "libfuse3.so.3"), "ours": ours}
 
 
-def compile_all(folder):
+def compile_all(folder, programs="*"):
     flags = output("pkg-config", "--cflags", "--libs", "fuse3").split()
-    for source in HERE.glob("*.c"):
+    for source in HERE.glob(f"{programs}.c"):
         libfuse = flags if "fuse_lowlevel.h" in source.read_text() else []
         command = ["cc", "-O2", "-w", "-o", folder / source.stem, source, *libfuse, "-pthread"]
         subprocess.run(command, check=True, timeout=120)
 
 
 @contextlib.contextmanager
-def bench(rounds, seconds):
+def bench(rounds, seconds, programs="*"):
     """What the cases are given; its programs are gone afterwards."""
     harness.hear_signals()
     harness.adopt_orphans()
     if os.geteuid() == 0:
         harness.isolate()
     with tempfile.TemporaryDirectory(prefix="fusewire-bench-") as folder:
-        compile_all(Path(folder))
+        compile_all(Path(folder), programs)
         yield Bench(Path(folder), rounds, seconds, libraries(), min(os.sched_getaffinity(0)))
 
 

@@ -2,6 +2,8 @@
 
 import re
 import shutil
+from collections import Counter
+from pathlib import Path
 
 from report import Skipped
 
@@ -15,6 +17,26 @@ def instructions(log):
     """The prefix of a command whose instructions `counted` then reads from the log."""
     needs("valgrind")
     return ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
+
+
+def by_object(bench, command, library):
+    """The instructions of a run, by the file that they are in (the program, each library); "" is all of them."""
+    needs("valgrind")
+    profile = bench.programs / "profile"
+    bench.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", *command], library)
+    names, current, inclusive, counts = {}, None, False, Counter()
+    for line in profile.read_text().splitlines():
+        if match := re.match(r"c?ob=(\(\d+\))(?: (.*))?", line):
+            number, name = match.groups()
+            names[number] = Path(name).name if name else names[number]
+            current = current if line.startswith("c") else names[number]
+        elif line.startswith("calls="):
+            inclusive = True  # the next line is what the callee took, which is counted where it stands
+        elif re.match(r"[\d+*-]", line):
+            counts[current] += 0 if inclusive else int(line.split()[1])
+            inclusive = False
+    counts[""] = counts.total()
+    return counts
 
 
 def system_calls(log):

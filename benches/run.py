@@ -42,6 +42,7 @@ from context import ROOT, harness
 CASES = {
     "dispatch": 60,
     "kernel": 170,
+    "cpu": 60,
     "passthrough": 90,
     "recovery": 30,
 }
