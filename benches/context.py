@@ -26,6 +26,11 @@ def median_of(figures):
     return medians
 
 
+def named(case, clients, what=None):
+    """How a load is called on the page."""
+    return f"{what or case}, {clients} client{'s' * (clients > 1)}"
+
+
 @dataclass
 class Mounted:
     """A daemon and its mount. The CPU seconds are there once it has been unmounted: bench_ll and raw print them."""
@@ -106,6 +111,14 @@ class Bench:
     def daemon(self, library, *options, pinned=False, env=None):
         """bench_ll in the foreground on a library."""
         return self.mounted([self.program("bench_ll"), "-f", *options, "{}"], library, pinned, env)
+
+    def takes(self, *options):
+        """Whether our library knows the options of a mount."""
+        try:
+            with self.daemon("ours", *options):
+                return True
+        except AssertionError:
+            return False
 
     def raw(self, threads=1, pinned=False, env=None):
         return self.mounted([self.program("raw"), "{}", threads], "system", pinned, env)

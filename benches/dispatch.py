@@ -40,7 +40,8 @@ def times(bench):
     for operation in OPERATIONS:
         system, ours = (medians[library, operation, 1] for library in LIBRARIES)
         shared = {library: medians[library, operation, 2] / medians[library, operation, 1] for library in LIBRARIES}
-        rows.append([operation, f"{system:.0f}", f"{ours:.0f}", f"{ours / system:.2f}", *(f"{s:.2f}" for s in shared.values())])
+        cells = [f"{system:.0f}", f"{ours:.0f}", f"{ours / system:.2f}", *(f"{s:.2f}" for s in shared.values())]
+        rows.append([operation, *cells])
         goals.append(Goal(f"{operation} inside the library: time, ours / system", ours / system, THIRD))
         goals.append(Goal(f"{operation} inside the library: two threads / one, ours", shared["ours"], 1.15))
     text = (
@@ -57,7 +58,8 @@ def counts(bench):
     for operation in OPERATIONS:
         (system, harness), (ours, _) = (found[library, operation] for library in LIBRARIES)
         without = (ours - harness) / (system - harness)
-        rows.append([operation, f"{system:,.0f}", f"{ours:,.0f}", f"{ours / system:.2f}", f"{harness:,.0f}", f"{without:.2f}"])
+        cells = [f"{system:,.0f}", f"{ours:,.0f}", f"{ours / system:.2f}", f"{harness:,.0f}", f"{without:.2f}"]
+        rows.append([operation, *cells])
         goals.append(Goal(f"{operation} inside the library: instructions, ours / system", ours / system, THIRD))
     text = (
         "Instructions of one request with one thread (callgrind), the benchmark's own share included: what its loop, its "
@@ -72,8 +74,8 @@ def counts(bench):
 def run(bench):
     section = Section(
         "Inside the library",
-        "What one request costs between its bytes and those of its reply: a session on `fuse_session_custom_io()` is fed with "
-        "ready-made requests. readdir and readdirplus are answered with as many entries as fit into 4 KiB.",
+        "What one request costs between its bytes and those of its reply: a session on `fuse_session_custom_io()` is fed "
+        "with ready-made requests. readdir and readdirplus are answered with as many entries as fit into 4 KiB.",
     )
     table, goals = times(bench)
     section.tables.append(table)

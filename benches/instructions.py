@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Has a request become dearer? Counts the library's instructions for one request of each case of dispatch_bench, and compares
-them with benches/instructions.toml: 3 % more fails, and so do 3 % less, since a count that is too high would hide a later
-growth. A commit that means to change them writes the file anew.
+"""Has a request become dearer? Counts the library's instructions for one request of each case of dispatch_bench, and
+compares them with benches/instructions.toml: 3 % more fails, and so do 3 % less, since a count that is too high would
+hide a later growth. A commit that means to change them writes the file anew.
 
 usage: benches/instructions.py [--record]     exit status 77: this cannot be counted here
 
@@ -85,7 +85,10 @@ def main():
     wrong = compare(recorded, counts)
     if wrong:
         print("\n".join(wrong))
-        others = [f"{name} {recorded.get(name)}, here {value}" for name, value in built_with().items() if recorded.get(name) != value]
+        here = built_with()
+        others = [
+            f"{name} {recorded.get(name)}, here {here[name]}" for name in here if recorded.get(name) != here[name]
+        ]
         if others:
             print(f"not recorded with what is here, which may be the cause: {'; '.join(others)}")
         print("if that is meant: `make instructions`, and commit benches/instructions.toml with the change")

@@ -1,5 +1,6 @@
 """Through the kernel: requests a second on a real mount, beside the raw loop."""
 
+from context import named
 from report import Bars, Goal, Section, Table
 
 LOADS = [(case, clients) for case in ("stat", "read4k", "create") for clients in (1, 4, 16)]
@@ -38,16 +39,13 @@ def compare(bench, ways, loads, pinned):
 
 def table(text, medians, loads):
     raw = medians["raw"]
-    rows = [
-        [case, clients, *(f"{m[case, clients]:,.0f} ({m[case, clients] / raw[case, clients]:.2f})" for m in medians.values())]
-        for case, clients in loads
-    ]
+    rows = [[*load, *(f"{m[load]:,.0f} ({m[load] / raw[load]:.2f})" for m in medians.values())] for load in loads]
     return Table(text, ["load", "clients", *medians], rows)
 
 
 def plot(name, title, medians, loads):
     series = {way: [m[load] / medians["raw"][load] for load in loads] for way, m in medians.items() if way != "raw"}
-    labels = [f"{case}\n{clients} client{'s' * (clients > 1)}" for case, clients in loads]
+    labels = [named(*load).replace(", ", "\n") for load in loads]
     return Bars(name, title, "requests a second, part of the raw loop's", labels, series, 1)
 
 
@@ -61,30 +59,22 @@ def pinned(bench, section):
         if clients == 1:
             what, reference, bar = "raw", figures["raw"], 0.97
         else:
-            what, reference, bar = "the better of the system's modes", max(figures["system -s"], figures["system default"]), 1
-        goal = f"{case}, {clients} client{'s' * (clients > 1)}, pinned: ours default / {what}"
+            reference = max(figures["system -s"], figures["system default"])
+            what, bar = "the better of the system's modes", 1
+        goal = f"{named(case, clients)}, pinned: ours default / {what}"
         section.goals.append(Goal(goal, figures["ours default"] / reference, bar, at_most=False))
 
 
 def free(bench, section):
-    ways = FREE | ({"ours busy_poll=50": ("ours", *POLLING)} if takes(bench, POLLING) else {})
+    ways = FREE | ({"ours busy_poll=50": ("ours", *POLLING)} if bench.takes(*POLLING) else {})
     medians = compare(bench, ways, FREE_LOADS, False)
     text = "Not pinned: the kernel places daemon and load. Each request of a single client may wake a processor twice."
     section.tables.append(table(text, medians, FREE_LOADS))
     section.bars.append(plot("kernel-free", "Through the kernel, not pinned", medians, FREE_LOADS))
     for case, clients in FREE_LOADS:
         system, ours = (medians[name][case, clients] for name in ("system default", "ours default"))
-        goal = f"{case}, {clients} client{'s' * (clients > 1)}, not pinned: ours default / system default"
+        goal = f"{named(case, clients)}, not pinned: ours default / system default"
         section.goals.append(Goal(goal, ours / system, 1, at_most=False))
-
-
-def takes(bench, options):
-    """Whether our library knows the options."""
-    try:
-        with bench.daemon("ours", *options):
-            return True
-    except AssertionError:
-        return False
 
 
 def sleeping(bench, section):

@@ -126,7 +126,8 @@ def text_of(section):
         lines += ["  " + "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths)).rstrip() for row in cells]
     for goal in section.goals:
         sign = "<=" if goal.at_most else ">="
-        lines.append(f"  goal {goal.what}: {goal.measured:.{goal.digits}f} {sign} {goal.bar:g}: {'met' if goal.met else 'MISSED'}")
+        verdict = "met" if goal.met else "MISSED"
+        lines.append(f"  goal {goal.what}: {goal.measured:.{goal.digits}f} {sign} {goal.bar:g}: {verdict}")
     return "\n".join(lines)
 
 

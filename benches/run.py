@@ -43,6 +43,7 @@ CASES = {
     "dispatch": 60,
     "kernel": 170,
     "cpu": 60,
+    "uring": 60,
     "passthrough": 90,
     "recovery": 30,
 }

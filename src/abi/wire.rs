@@ -128,6 +128,7 @@ wire! {
     FallocateIn { fh: u64, offset: u64, length: u64, mode: u32, padding: u32 }
     /// Head of one record of a directory; the name follows, padded to 8 bytes.
     Dirent { ino: u64, off: u64, namelen: u32, typ: u32 }
+    Direntplus { entry: EntryOut, dirent: Dirent }
     NotifyInvalInodeOut { ino: u64, off: i64, len: i64 }
     NotifyInvalEntryOut { parent: u64, namelen: u32, flags: u32 }
     NotifyDeleteOut { parent: u64, child: u64, namelen: u32, padding: u32 }

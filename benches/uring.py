@@ -1,0 +1,87 @@
+"""FUSE over io_uring, beside the loop on /dev/fuse."""
+
+import contextlib
+import os
+from pathlib import Path
+
+from context import named
+from report import Bars, Goal, Section, Skipped, Table
+
+SWITCH = Path("/sys/module/fuse/parameters/enable_uring")
+LOADS = {  # and how many times what /dev/fuse reaches
+    ("stat", 1): 3.0,
+    ("stat", 4): 3.0,
+    ("read4k", 1): 2.3,
+    ("read4k", 4): 3.3,
+    ("write4k", 1): None,
+    ("write4k", 4): 2.6,
+    ("seqread", 1): 1.5,
+    ("seqread", 4): None,
+}
+WAYS = {
+    "system default": ("system",),
+    "ours default": ("ours",),
+    "ours io_uring": ("ours", "-o", "io_uring"),
+}
+
+
+@contextlib.contextmanager
+def switched_on():
+    """The kernel's switch, put back as it was."""
+    try:
+        before = SWITCH.read_text().strip()
+        SWITCH.write_text("Y")
+    except OSError as why:
+        raise Skipped(f"{SWITCH} cannot be switched on: {why.strerror}") from None
+    try:
+        yield
+    finally:
+        SWITCH.write_text(before)
+
+
+def uses_io_uring(pid):
+    links = (os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir())
+    return any("io_uring" in link for link in links)
+
+
+def reached(bench, name):
+    library, *options = WAYS[name]
+    with bench.daemon(library, *options) as mount:
+        figures = {load: bench.load(mount, *load) for load in LOADS}
+        if options and not uses_io_uring(mount.pid):
+            raise RuntimeError(f"the daemon has no ring: {mount.guard.logs()}")
+        return figures
+
+
+def label(load):
+    case, clients = load
+    return named(case, clients, "1 MiB read" if case == "seqread" else None)
+
+
+def run(bench):
+    with switched_on():
+        if not bench.takes("-o", "io_uring"):
+            raise Skipped("this library does not know -o io_uring")
+        medians = bench.medians({name: lambda name=name: reached(bench, name) for name in WAYS})
+    ratios = {load: medians["ours io_uring"][load] / medians["ours default"][load] for load in LOADS}
+    rows = [
+        [label(load), *(f"{median[load]:,.0f}" for median in medians.values()), f"{ratio:.2f}"]
+        for load, ratio in ratios.items()
+    ]
+    goals = [
+        Goal(f"io_uring, {label(load)}: io_uring / ours default", ratios[load], bar, at_most=False)
+        for load, bar in LOADS.items()
+        if bar
+    ]
+    system = medians.pop("system default")
+    series = {name: [median[load] / system[load] for load in LOADS] for name, median in medians.items()}
+    labels = [label(load).replace(", ", "\n") for load in LOADS]
+    axis = "operations a second, part of the system's libfuse"
+    return Section(
+        "io_uring",
+        "Operations a second with `-o io_uring` and with the default loop on /dev/fuse, not pinned: the ring has a queue for "
+        "each processor. The system's libfuse has none. The last column is what the ring gains.",
+        [Table("", ["load", *WAYS, "io_uring / ours default"], rows)],
+        [Bars("io_uring", "FUSE over io_uring, not pinned", axis, labels, series, 1)],
+        goals,
+    )
