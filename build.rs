@@ -16,9 +16,11 @@ fn main() {
         ("4", manifest)
     };
     let nodes = root.join("src/capi/nodes.map");
+    let first = root.join("src/capi/first.ld");
     println!("cargo:rustc-cfg=soname=\"{soname}\"");
     println!("cargo:rerun-if-changed={}", nodes.display());
-    link_args(soname, &nodes);
+    println!("cargo:rerun-if-changed={}", first.display());
+    link_args(soname, &nodes, &first);
     if let Some(profile) = profile_dir() {
         use_in_place(soname, &root, &profile);
     }
@@ -30,7 +32,7 @@ fn var(name: &str) -> String {
 
 /// lld is needed: rustc passes a version script of its own, and GNU ld refuses a second one. The toolchain's own lld
 /// serves where it has one, so that nothing needs to be installed.
-fn link_args(soname: &str, nodes: &Path) {
+fn link_args(soname: &str, nodes: &Path, first: &Path) {
     let arg = |a: &str| println!("cargo:rustc-cdylib-link-arg={a}");
     let sysroot = Command::new(var("RUSTC")).args(["--print", "sysroot"]).output().expect("rustc runs");
     let bundled = Path::new(String::from_utf8_lossy(&sysroot.stdout).trim())
@@ -45,6 +47,8 @@ fn link_args(soname: &str, nodes: &Path) {
     arg(&format!("-Wl,--version-script={}", nodes.display()));
     // Not to be unloaded: a signal handler and destructors of threads' variables outlive what a plug-in does with it.
     arg("-Wl,-z,relro,-z,now,-z,nodelete");
+    // Text that a daemon needs to start lies together, see benches/order.py.
+    arg(&format!("-Wl,-T,{}", first.display()));
 }
 
 /// `target/<profile>`, found upwards from OUT_DIR (`target/<profile>/build/<package>/out`).
