@@ -112,6 +112,11 @@ class Bench:
         """bench_ll in the foreground on a library."""
         return self.mounted([self.program("bench_ll"), "-f", *options, "{}"], library, pinned, env)
 
+    def serving(self, way, pinned=False):
+        """A way by name: ("raw",), or a library and the options of bench_ll."""
+        library, *options = way
+        return self.raw(pinned=pinned) if library == "raw" else self.daemon(library, *options, pinned=pinned)
+
     def takes(self, *options):
         """Whether our library knows the options of a mount."""
         try:

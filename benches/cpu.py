@@ -20,9 +20,7 @@ SECONDS = 0.6
 
 def microseconds(bench, way, case):
     """The daemon's user and system time for one request; its start, some milliseconds, is in there."""
-    library, *options = way
-    daemon = bench.raw(pinned=True) if library == "raw" else bench.daemon(library, *options, pinned=True)
-    with daemon as mount:
+    with bench.serving(way, pinned=True) as mount:
         served = bench.load(mount, case, seconds=SECONDS, pinned=True) * SECONDS
     return {"user": mount.user / served * 1e6, "system": mount.system / served * 1e6}
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from pathlib import Path
 
+import kernel
 from context import named
 from report import Bars, Goal, Section, Skipped, Table
 
@@ -44,13 +45,15 @@ def uses_io_uring(pid):
     return any("io_uring" in link for link in links)
 
 
-def reached(bench, name):
-    library, *options = WAYS[name]
-    with bench.daemon(library, *options) as mount:
-        figures = {load: bench.load(mount, *load) for load in LOADS}
-        if options and not uses_io_uring(mount.pid):
-            raise RuntimeError(f"the daemon has no ring: {mount.guard.logs()}")
-        return figures
+def compared(bench):
+    with switched_on():
+        if not bench.takes("-o", "io_uring"):
+            raise Skipped("this library does not know -o io_uring")
+        with bench.daemon(*WAYS["ours io_uring"]) as mount:
+            bench.load(mount, "stat", seconds=0.05)
+            if not uses_io_uring(mount.pid):
+                raise RuntimeError(f"the daemon has no ring: {mount.guard.logs()}")
+        return kernel.compare(bench, WAYS, LOADS, pinned=False)
 
 
 def label(load):
@@ -59,22 +62,19 @@ def label(load):
 
 
 def run(bench):
-    with switched_on():
-        if not bench.takes("-o", "io_uring"):
-            raise Skipped("this library does not know -o io_uring")
-        medians = bench.medians({name: lambda name=name: reached(bench, name) for name in WAYS})
-    ratios = {load: medians["ours io_uring"][load] / medians["ours default"][load] for load in LOADS}
+    found = compared(bench)
+    ratios = {load: figures["ours io_uring"] / figures["ours default"] for load, figures in found.items()}
     rows = [
-        [label(load), *(f"{median[load]:,.0f}" for median in medians.values()), f"{ratio:.2f}"]
-        for load, ratio in ratios.items()
+        [label(load), *(f"{figure:,.0f}" for figure in figures.values()), f"{ratios[load]:.2f}"]
+        for load, figures in found.items()
     ]
     goals = [
         Goal(f"io_uring, {label(load)}: io_uring / ours default", ratios[load], bar, at_most=False)
         for load, bar in LOADS.items()
         if bar
     ]
-    system = medians.pop("system default")
-    series = {name: [median[load] / system[load] for load in LOADS] for name, median in medians.items()}
+    names = ("ours default", "ours io_uring")
+    series = {name: [figures[name] / figures["system default"] for figures in found.values()] for name in names}
     labels = [label(load).replace(", ", "\n") for load in LOADS]
     axis = "operations a second, part of the system's libfuse"
     return Section(

@@ -1,0 +1,54 @@
+"""Through the kernel with daemon and load where the kernel places them; and handlers that sleep."""
+
+import kernel
+from context import named
+from report import Goal, Section, Table
+
+LOADS = [(case, clients) for case in ("stat", "read4k") for clients in (1, 4, 16)]
+WAYS = {
+    "raw": ("raw",),
+    "system default": ("system",),
+    "ours default": ("ours",),
+    "system clone_fd": ("system", "-o", "clone_fd"),
+    "ours clone_fd": ("ours", "-o", "clone_fd"),
+}
+POLLING = ("-o", "busy_poll=50")  # microseconds
+ROUNDS = 7  # where the scheduler places whom makes for a wider spread
+
+
+def goal(case, clients, figures):
+    what = f"{named(case, clients)}, not pinned: ours default / system default"
+    return Goal(what, figures["ours default"] / figures["system default"], 1, at_most=False)
+
+
+def sleeping(bench):
+    """A handler that sleeps holds a worker: what counts is how many there are."""
+    rows, goals = [], []
+    for workers in (10, 64):
+
+        def reached(library):
+            with bench.daemon(library, "-o", f"max_threads={workers}") as mount:
+                return bench.load(mount, "slow", clients=64, seconds=0.8)
+
+        medians = bench.medians({library: lambda library=library: reached(library) for library in ("system", "ours")})
+        ratio = medians["ours"] / medians["system"]
+        rows.append([workers, *(f"{median:.0f}" for median in medians.values()), f"{ratio:.2f}"])
+        goals.append(Goal(f"64 sleeping requests, {workers} threads at most: ours / system", ratio, 1, at_most=False))
+    text = (
+        "64 clients and a handler that sleeps 100 ms: reads a second with so many threads at most (10 is the default)."
+    )
+    return Table(text, ["max_threads", "system", "ours", "ours / system"], rows), goals
+
+
+def run(bench):
+    ways = WAYS | ({"ours busy_poll=50": ("ours", *POLLING)} if bench.takes(*POLLING) else {})
+    found = kernel.compare(bench, ways, LOADS, pinned=False, rounds=ROUNDS)
+    table, goals = sleeping(bench)
+    return Section(
+        "Through the kernel, not pinned",
+        "The same with daemon and load where the kernel places them. Each request of a single client may wake a processor "
+        "twice, which costs more than the request; so the raw loop is no limit here.",
+        [kernel.table("", found), table],
+        [kernel.plot("kernel-unpinned", "Through the kernel, not pinned", found)],
+        [*(goal(*load, figures) for load, figures in found.items()), *goals],
+    )
