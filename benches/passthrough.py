@@ -215,8 +215,8 @@ def run(bench):
     rows = [[load.name, rate(load), *(f"{r[i]:.2f}" for r in ratios.values())] for i, load in enumerate(warm)]
     return Section(
         "Passthrough",
-        "fio on a file in memory: by its own file system, through `examples/passthrough.c`, and through the same daemon without "
-        "passthrough, as parts of the native rate. More of it, and what is said of it: [passthrough](passthrough.md).",
+        "fio on a file in memory: by its own file system, through `examples/passthrough.c`, and through the same daemon "
+        "without passthrough, as parts of the native rate. More of it, and what is said of it: [passthrough](passthrough.md).",
         [Table("", ["load", "native", "passthrough", "daemon"], rows)],
         [Bars("passthrough", "File I/O, warm", "part of the native rate", [load.name for load in warm], ratios, 1)],
     )

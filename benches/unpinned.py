@@ -23,21 +23,23 @@ def goal(case, clients, figures):
 
 def sleeping(bench):
     """A handler that sleeps holds a worker: what counts is how many there are."""
+
+    def reached(library, workers):
+        with bench.daemon(library, "-o", f"max_threads={workers}") as mount:
+            return bench.load(mount, "slow", clients=64, seconds=0.8)
+
     rows, goals = [], []
     for workers in (10, 64):
-
-        def reached(library):
-            with bench.daemon(library, "-o", f"max_threads={workers}") as mount:
-                return bench.load(mount, "slow", clients=64, seconds=0.8)
-
-        medians = bench.medians({library: lambda library=library: reached(library) for library in ("system", "ours")})
-        ratio = medians["ours"] / medians["system"]
-        rows.append([workers, *(f"{median:.0f}" for median in medians.values()), f"{ratio:.2f}"])
-        goals.append(Goal(f"64 sleeping requests, {workers} threads at most: ours / system", ratio, 1, at_most=False))
+        ways = {library: lambda library=library: reached(library, workers) for library in ("system", "ours")}
+        medians = bench.medians(ways)
+        rows.append([workers, workers * 10, *(f"{median:.0f}" for median in medians.values())])
+        what = f"64 requests that sleep, {workers} threads at most: ours / what these could do"
+        goals.append(Goal(what, medians["ours"] / (workers * 10), 0.9, at_most=False))
     text = (
-        "64 clients and a handler that sleeps 100 ms: reads a second with so many threads at most (10 is the default)."
+        "64 clients and a handler that sleeps 100 ms: reads a second with so many threads at most (10 is the default), "
+        "from the daemon's start on."
     )
-    return Table(text, ["max_threads", "system", "ours", "ours / system"], rows), goals
+    return Table(text, ["max_threads", "possible", "system", "ours"], rows), goals
 
 
 def run(bench):

@@ -79,8 +79,8 @@ def run(bench):
     axis = "operations a second, part of the system's libfuse"
     return Section(
         "io_uring",
-        "Operations a second with `-o io_uring` and with the default loop on /dev/fuse, not pinned: the ring has a queue for "
-        "each processor. The system's libfuse has none. The last column is what the ring gains.",
+        "Operations a second with `-o io_uring` and with the default loop on /dev/fuse, not pinned: the ring has a queue "
+        "for each processor. The system's libfuse has none. The last column is what the ring gains.",
         [Table("", ["load", *WAYS, "io_uring / ours default"], rows)],
         [Bars("io_uring", "FUSE over io_uring, not pinned", axis, labels, series, 1)],
         goals,
