@@ -59,7 +59,7 @@ def compare(recorded, counts):
             continue
         change = number / old[operation] - 1
         print(f"  {operation:12} {number:6} recorded {old[operation]:6} {change:+.1%}")
-        if abs(change) > BOUND:
+        if abs(number - old[operation]) > BOUND * old[operation]:
             what = "dearer than it was" if change > 0 else "cheaper than it was, which the file has to say"
             wrong.append(f"{operation}: {old[operation]} -> {number} instructions, {change:+.1%}: {what}")
     return wrong

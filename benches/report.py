@@ -131,6 +131,23 @@ def text_of(section):
     return "\n".join(lines)
 
 
+# By the first word of a series' name, a shade for each of its series.
+SHADES = {
+    "raw": ["#d9a441"],
+    "system": ["#8c8c8c", "#bdbdbd", "#dddddd"],
+    "ours": ["#1f5a94", "#5b9bd5", "#a9cdee"],
+}
+
+
+def colours(names):
+    left = {word: list(shades) for word, shades in SHADES.items()}
+    found = []
+    for name in names:
+        shades = left.get(name.split()[0])
+        found.append(shades.pop(0) if shades else None)  # None: the next of matplotlib's own
+    return found
+
+
 def draw(bars, path):
     import matplotlib
 
@@ -138,18 +155,19 @@ def draw(bars, path):
     from matplotlib import pyplot
 
     matplotlib.rcParams["svg.hashsalt"] = bars.name  # the same figures give the same file
-    figure, axes = pyplot.subplots(figsize=(9, 4))
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: a small file, and small diffs
+    figure, axes = pyplot.subplots(figsize=(10, 4))
     width = 0.8 / len(bars.series)
-    for number, (name, values) in enumerate(bars.series.items()):
-        left = -0.4 + width * (number + 0.5)
-        drawn = axes.bar([i + left for i in range(len(bars.labels))], values, width, label=name)
-        axes.bar_label(drawn, fmt=lambda v: f"{v:,.0f}" if v >= 20 else f"{v:.2f}", fontsize=7, padding=1)
+    for number, (name, colour) in enumerate(zip(bars.series, colours(bars.series))):
+        places = [i - 0.4 + width * (number + 0.5) for i in range(len(bars.labels))]
+        drawn = axes.bar(places, bars.series[name], width, label=name, color=colour)
+        axes.bar_label(drawn, fmt=lambda v: f"{v:,.0f}" if v >= 20 else f"{v:.2f}", fontsize=6, padding=1)
     if bars.line is not None:
         axes.axhline(bars.line, color="grey", linewidth=0.8)
     axes.set_xticks(range(len(bars.labels)), bars.labels)
     axes.set_ylabel(bars.axis)
     axes.set_title(bars.title, fontsize=10)
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -27,6 +27,7 @@ something is missing. A new case goes into CASES: {name: seconds that it may tak
 import argparse
 import importlib
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -48,22 +49,52 @@ CASES = {
     "passthrough": 90,
     "recovery": 30,
 }
+OVERTIME = 3  # times its seconds, and a case is ended
 RESULTS = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "bench"
 
 
-def run_case(name, bench):
-    """Its sections; one that says why, if there are none."""
-    started = time.monotonic()
-    failed = False
+def sections_of(name, bench):
+    """What a case found; one that fails says so itself. The second is whether it failed."""
     try:
         sections = importlib.import_module(name).run(bench)
-        sections = sections if isinstance(sections, list) else [sections]
+        return (sections if isinstance(sections, list) else [sections]), False
     except report.Skipped as why:
-        sections = [report.Section(name, f"Skipped: {why}.")]
+        return [report.Section(name, f"Skipped: {why}.")], False
     except Exception as error:
         traceback.print_exc()
-        failed = True
-        sections = [report.Section(name, f"**Failed**: {type(error).__name__}: {str(error).splitlines()[:1]}")]
+        return [failure(name, f"{type(error).__name__}: {error}")], True
+
+
+def failure(name, why):
+    return report.Section(name, f"**Failed**: {why.splitlines()[0]}")
+
+
+def in_child(name, bench):
+    """The same in a process of its own, which a limit ends, whatever it waits for."""
+    strange = harness.mounts("")  # all that are there already
+    receive, send = multiprocessing.Pipe(duplex=False)
+    child = multiprocessing.get_context("fork").Process(target=lambda: send.send(sections_of(name, bench)))
+    child.start()
+    send.close()
+    try:
+        if receive.poll(OVERTIME * CASES[name]):
+            return receive.recv()
+        return [failure(name, f"it took longer than {OVERTIME} times what it should")], True
+    except EOFError:
+        return [failure(name, "its process died")], True
+    finally:
+        # Of a case that has come to its end nothing is mounted any more. Otherwise that wakes it, and it can clean up.
+        for mount in harness.mounts(""):
+            if mount not in strange and mount.fstype.startswith("fuse"):
+                harness.abort(mount.connection)
+        child.join(10)
+        child.kill()
+        child.join()
+
+
+def run_case(name, bench):
+    started = time.monotonic()
+    sections, failed = in_child(name, bench)
     for section in sections:
         print(report.text_of(section), flush=True)
     took = time.monotonic() - started
