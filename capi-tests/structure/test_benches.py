@@ -37,7 +37,7 @@ def test_a_goal_is_met_by_the_figure_that_is_shown():
 def test_a_case_runs_through_the_kernel(guard):
     """Every way of one case for an instant: programs, mounts and the page's data are what the runner expects."""
     env = os.environ | {"FUSEWIRE_LIBDIR": str(LIBDIR), "CARGO_TARGET_DIR": str(guard.work)}
-    command = [sys.executable, REPO / "benches/run.py", "--only", "kernel", "--rounds", "1", "--seconds", "0.01"]
+    command = [sys.executable, REPO / "benches/run.py", "--only", "kernel", "--rounds", "1", "--seconds", "0.05"]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     (section,) = json.loads((guard.work / "bench/kernel.json").read_text())
