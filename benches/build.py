@@ -5,6 +5,7 @@ import datetime
 import os
 import platform
 import subprocess
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -18,6 +19,9 @@ HERE = Path(__file__).resolve().parent
 def libraries():
     """Both run the same binary, which is linked with the system's: libfuse3.so.3."""
     ours = harness.Library("ours", "libfuse3.so.3", harness.LIBDIR)
+    if not (ours.libdir / ours.soname).exists():
+        # Otherwise the system's would be measured twice.
+        sys.exit(f"{ours.libdir}/{ours.soname} is not there: run `cargo build --release` first")
     return {"system": harness.Library("system", "libfuse3.so.3"), "ours": ours}
 
 

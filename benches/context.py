@@ -108,9 +108,12 @@ class Bench:
         finally:
             guard.close()
 
+    @contextlib.contextmanager
     def daemon(self, library, *options, pinned=False, env=None):
         """bench_ll in the foreground on a library."""
-        return self.mounted([self.program("bench_ll"), "-f", *options, "{}"], library, pinned, env)
+        with self.mounted([self.program("bench_ll"), "-f", *options, "{}"], library, pinned, env) as mount:
+            self.libraries[library].assert_serves(mount.pid)
+            yield mount
 
     def serving(self, way, pinned=False):
         """A way by name: ("raw",), or a library and the options of bench_ll."""

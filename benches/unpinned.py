@@ -26,7 +26,7 @@ def sleeping(bench):
 
     def reached(library, workers):
         with bench.daemon(library, "-o", f"max_threads={workers}") as mount:
-            return bench.load(mount, "slow", clients=64, seconds=0.8)
+            return bench.load(mount, "slow", clients=64, seconds=1.2)
 
     rows, goals = [], []
     for workers in (10, 64):
