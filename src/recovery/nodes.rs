@@ -12,7 +12,7 @@ use super::memory::{Area, Memory, get_bytes, put_bytes};
 use nix::errno::Errno;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The root's place, and its nodeid.
@@ -34,6 +34,32 @@ const LIVE: u64 = 1;
 const SECOND: u64 = 2;
 const GENERATION_SHIFT: u32 = 32;
 
+/// Hash of a name -> the first node of those whose names have that hash.
+type ByHash = HashMap<u64, usize, BuildHasherDefault<Hashed>>;
+
+/// Nodes by their names, a part of them.
+#[derive(Debug, Default)]
+#[repr(align(128))] // a lock that one processor takes leaves those of the others in their caches
+struct Shard(Mutex<ByHash>);
+
+/// The hash of what is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 /// The table.
 #[derive(Debug)]
 pub struct Nodes {
@@ -41,8 +67,7 @@ pub struct Nodes {
     area: Area,
     node_bytes: usize,
     hasher: RandomState,
-    /// Hash of a name -> the first node of those whose names have that hash.
-    shards: Box<[Mutex<HashMap<u64, usize>>]>,
+    shards: Box<[Shard]>,
     free: Mutex<Vec<usize>>,
 }
 
@@ -163,7 +188,7 @@ impl Nodes {
     fn new(memory: Memory) -> Self {
         let node_bytes = usize::try_from(memory.get(Header::NodeBytes)).unwrap_or(0);
         let area = Area { used: Header::Nodes, start: NODES, element: node_words(node_bytes), max: MAX_NODES };
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let shards = (0..SHARDS).map(|_| Shard::default()).collect();
         Self { memory, area, node_bytes, hasher: RandomState::new(), shards, free: Mutex::default() }
     }
 
@@ -187,20 +212,20 @@ impl Nodes {
         self.hasher.hash_one(name)
     }
 
-    fn shard(&self, hash: u64) -> MutexGuard<'_, HashMap<u64, usize>> {
+    fn shard(&self, hash: u64) -> MutexGuard<'_, ByHash> {
         // There are SHARDS of them: the modulo is for the compiler.
-        self.shards[(hash >> 32) as usize % SHARDS].lock()
+        self.shards[(hash >> 32) as usize % SHARDS].0.lock()
     }
 
     /// Makes a node findable by its name.
-    fn link(&self, shard: &mut HashMap<u64, usize>, hash: u64, node: &Node<'_>) -> Result<(), Errno> {
+    fn link(&self, shard: &mut ByHash, hash: u64, node: &Node<'_>) -> Result<(), Errno> {
         shard.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
         let first = shard.insert(hash, node.index).unwrap_or(0);
         node.head[NEXT].store(first as u64, Ordering::Relaxed);
         Ok(())
     }
 
-    fn unlink(&self, shard: &mut HashMap<u64, usize>, hash: u64, node: &Node<'_>) {
+    fn unlink(&self, shard: &mut ByHash, hash: u64, node: &Node<'_>) {
         let next = node.head[NEXT].load(Ordering::Relaxed);
         let mut at = shard.get(&hash).copied().unwrap_or(0);
         if at == node.index {
@@ -220,7 +245,7 @@ impl Nodes {
     }
 
     /// The node of a name among those of its hash.
-    fn named(&self, shard: &HashMap<u64, usize>, hash: u64, name: &[u8]) -> Option<Node<'_>> {
+    fn named(&self, shard: &ByHash, hash: u64, name: &[u8]) -> Option<Node<'_>> {
         let mut at = shard.get(&hash).copied().unwrap_or(0);
         while let Some(node) = self.node(at).filter(|_| at != 0) {
             if node.is_named(name) {

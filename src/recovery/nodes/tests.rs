@@ -108,5 +108,5 @@ fn threads_that_get_and_put_the_same_names_leave_none() {
     let free: HashSet<usize> = nodes.free.lock().iter().copied().collect();
     // All but place 0, which is none, and the root.
     assert_eq!(free.len(), nodes.area.used(&nodes.memory) - 2);
-    assert!(nodes.shards.iter().all(|shard| shard.lock().is_empty()));
+    assert!(nodes.shards.iter().all(|shard| shard.0.lock().is_empty()));
 }
