@@ -48,6 +48,9 @@ CASES = {
     "uring": 60,
     "passthrough": 90,
     "recovery": 30,
+    "data": 80,
+    "memory": 30,
+    "scale": 30,
 }
 OVERTIME = 3  # times its seconds, and a case is ended
 RESULTS = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "bench"

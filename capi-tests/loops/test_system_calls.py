@@ -1,12 +1,12 @@
 """A request costs two system calls: the one that receives it and the one that sends its reply."""
 
 import os
-import re
 import shutil
 import subprocess
 
 import pytest
 from harness import REPO
+from observe import COUNT_CALLS, calls
 
 REQUESTS = 4000
 # The start and the end of a daemon, and what a pool does when its threads come and go.
@@ -18,13 +18,13 @@ def test_two_system_calls_for_each_request(library, guard, compiled, loop):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
     program, log = compiled(library, REPO / "benches/bench_ll.c"), guard.work / "calls"
-    command = ["strace", "-f", "-c", "-o", log, program, "-f", *(["-s"] if loop == "single" else []), guard.mountpoint]
+    command = [*COUNT_CALLS, log, program, "-f", *(["-s"] if loop == "single" else []), guard.mountpoint]
     daemon = guard.start(library, command).wait_mounted()
     guard.child(read_often, guard.mountpoint / "f", REQUESTS)
     # By the unmount: strace itself ends by no signal as long as its daemon runs.
     subprocess.run(["umount", guard.mountpoint], check=True, timeout=10)
     assert daemon.wait() == 0, daemon.output()
-    made = calls(log.read_text())
+    made = calls(log)
     assert REQUESTS <= made["read"] <= REQUESTS + BESIDES, made
     assert REQUESTS <= made["writev"] <= REQUESTS + BESIDES, made
     assert sum(made.values()) <= 2 * REQUESTS + BESIDES, made
@@ -35,10 +35,3 @@ def read_often(path, count):
     with path.open("rb", buffering=0) as file:
         for number in range(count):
             assert len(os.pread(file.fileno(), 4096, 4096 * (number % 1000))) == 4096
-
-
-def calls(table):
-    """Of strace's summary: how many calls of each name."""
-    rows = re.findall(r"^ *[\d.]+ +[\d.]+ +\d+ +(\d+)(?: +\d+)? +(\w+)$", table, re.M)
-    assert rows, table
-    return {name: int(number) for number, name in rows if name != "total"}
