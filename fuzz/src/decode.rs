@@ -4,9 +4,9 @@ use crate::lies_within;
 use crate::message::{self, Sender, byte};
 use crate::oracle::{self, Agreed, HEAD, Verdict};
 use arbitrary::Unstructured;
-use core::ffi::CStr;
-use fusewire::decode::{self, Dialect, Fault, Operation, PIPED_HEAD, Payload, Piped};
+use fusewire::decode::{self, Dialect, Fault, Name, Operation, PIPED_HEAD, Payload, Piped};
 use std::os::fd::AsFd;
+use zerocopy::IntoBytes;
 
 /// The first byte chooses: the rest as it is, or a request made of it.
 pub fn run(data: &[u8]) {
@@ -18,8 +18,16 @@ pub fn run(data: &[u8]) {
         _ => message::request(&mut u, agreed.setxattr_ext, Sender { unique: 6, earlier: 4 }),
     };
     if let Ok(message) = made {
-        check(&message, agreed);
+        let mut place = vec![0; message.len().div_ceil(8)];
+        check(aligned(&mut place, &message), agreed);
     }
+}
+
+/// The message where its structs can be used in place.
+fn aligned<'a>(place: &'a mut [u64], message: &[u8]) -> &'a [u8] {
+    let place = &mut place.as_mut_bytes()[..message.len()];
+    place.copy_from_slice(message);
+    place
 }
 
 fn check(message: &[u8], agreed: Agreed) {
@@ -42,7 +50,7 @@ fn check(message: &[u8], agreed: Agreed) {
             for name in &names {
                 assert!(lies_within(name.to_bytes_with_nul(), message));
             }
-            Verdict::Request(names.into_iter().map(CStr::to_bytes).collect(), data)
+            Verdict::Request(names.into_iter().map(Name::to_bytes).collect(), data)
         }
     };
     assert_eq!(found, expected);
@@ -74,7 +82,7 @@ fn check_piped(message: &[u8], expected: &Verdict<'_>) {
 }
 
 /// The names of an operation, in their order, and its data.
-fn borrowed<'a>(operation: &Operation<'a>, message: &'a [u8]) -> (Vec<&'a CStr>, &'a [u8]) {
+fn borrowed<'a>(operation: &Operation<'a>, message: &'a [u8]) -> (Vec<Name<'a>>, &'a [u8]) {
     use Operation::*;
     match *operation {
         Lookup { name }

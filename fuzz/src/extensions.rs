@@ -34,7 +34,7 @@ fn read_contexts(contexts: &SecurityContexts<'_>) {
         let Ok(((name, value), next)) = security_context(contexts.area, at) else { return };
         assert!(lies_within(name.to_bytes_with_nul(), contexts.area) && lies_within(value, contexts.area));
         assert!(!value.is_empty());
-        assert!(next >= at + 8 + name.count_bytes() + 1 + value.len() && next % 8 == 0, "{at} to {next}");
+        assert!(next >= at + 8 + name.to_bytes_with_nul().len() + value.len() && next % 8 == 0, "{at} to {next}");
         at = next;
     }
 }

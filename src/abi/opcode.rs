@@ -22,7 +22,7 @@ macro_rules! opcodes {
             pub const ALL: &'static [Opcode] = &[$(Opcode::$name),*];
 
             /// The operation with this number, if the protocol has one.
-            #[inline]
+            #[inline(always)] // a test of a few bits
             pub fn from_wire(value: u32) -> Option<Self> {
                 match value { $($value => Some(Opcode::$name),)* _ => None }
             }

@@ -1,6 +1,6 @@
 //! The only way to read a request's arguments.
 
-use core::ffi::CStr;
+use super::name::Name;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// The arguments are not what the opcode says: cut short, a name without its NUL, or one that no entry can have.
@@ -20,33 +20,45 @@ impl<'a> Cursor<'a> {
         Self { rest: arguments }
     }
 
-    /// The next fixed-size struct. It is copied out, so the message may lie at any address.
+    /// The next fixed-size struct, where it lies: arguments begin at an address that suits every struct.
     #[inline]
-    pub fn fixed<T: FromBytes + KnownLayout + Immutable>(&mut self) -> Result<T, Malformed> {
+    pub fn fixed<T: FromBytes + KnownLayout + Immutable>(&mut self) -> Result<&'a T, Malformed> {
+        let (value, rest) = T::ref_from_prefix(self.rest).map_err(|_| Malformed)?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    /// The same for one that may lie at any address.
+    #[inline]
+    pub fn copied<T: FromBytes>(&mut self) -> Result<T, Malformed> {
         let (value, rest) = T::read_from_prefix(self.rest).map_err(|_| Malformed)?;
         self.rest = rest;
         Ok(value)
     }
 
-    /// The next NUL-terminated name, the NUL included in what is borrowed.
+    /// The next NUL-terminated name.
     #[inline]
-    pub fn name(&mut self) -> Result<&'a CStr, Malformed> {
-        let name = CStr::from_bytes_until_nul(self.rest).map_err(|_| Malformed)?;
-        self.rest = self.rest.get(name.count_bytes() + 1..).unwrap_or_default();
-        Ok(name)
+    pub fn name(&mut self) -> Result<Name<'a>, Malformed> {
+        let name = Name::at_start_of(self.rest).ok_or(Malformed)?;
+        Ok(self.pass(name))
     }
 
     /// The next name, which is that of one entry in a directory. A daemon may append it to a path: one that leads
     /// elsewhere is not for it to see. `dots` says whether `.` and `..` may come.
     #[inline]
-    pub fn entry(&mut self, dots: bool) -> Result<&'a CStr, Malformed> {
-        let name = self.name()?;
+    pub fn entry(&mut self, dots: bool) -> Result<Name<'a>, Malformed> {
+        let name = Name::of_entry(self.rest).ok_or(Malformed)?;
         match name.to_bytes() {
             b"" => Err(Malformed),
             b"." | b".." if !dots => Err(Malformed),
-            bytes if bytes.contains(&b'/') => Err(Malformed),
-            _ => Ok(name),
+            _ => Ok(self.pass(name)),
         }
+    }
+
+    #[inline]
+    fn pass(&mut self, name: Name<'a>) -> Name<'a> {
+        self.rest = self.rest.get(name.to_bytes_with_nul().len()..).unwrap_or_default();
+        name
     }
 
     /// The next `len` bytes.
@@ -60,12 +72,13 @@ impl<'a> Cursor<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::aligned::Aligned;
     use super::*;
 
     #[test]
     fn names_need_their_nul() {
         let mut c = Cursor::new(b"a\0bc");
-        assert_eq!(c.name(), Ok(c"a"));
+        assert_eq!(c.name().map(Name::to_bytes), Ok(&b"a"[..]));
         assert_eq!(c.name(), Err(Malformed));
         assert_eq!(c.bytes(2), Ok(&b"bc"[..]));
         assert_eq!(c.bytes(1), Err(Malformed));
@@ -91,9 +104,11 @@ mod tests {
 
     #[test]
     fn structs_are_read_whole_or_not_at_all() {
-        let mut c = Cursor::new(&[1, 0, 0, 0, 2, 0, 0]);
-        assert_eq!(c.fixed::<u32>(), Ok(1));
+        let bytes = Aligned::new(&[1, 0, 0, 0, 2, 0, 0]);
+        let mut c = Cursor::new(&bytes);
+        assert_eq!(c.fixed::<u32>(), Ok(&1));
         assert_eq!(c.fixed::<u32>(), Err(Malformed));
+        assert_eq!(c.copied::<u32>(), Err(Malformed));
         assert_eq!(c.bytes(3), Ok(&[2, 0, 0][..]));
     }
 }

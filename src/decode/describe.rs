@@ -1,7 +1,7 @@
 //! What a request asks for, in words: debug output.
 
 use super::operation::Operation;
-use crate::abi::wire::{LkIn, SetattrIn};
+use crate::abi::wire::{LkIn, MkdirIn, MknodIn, SetattrIn};
 use core::fmt::{Display, Formatter, Result};
 
 /// Writes `, name: value` for each of the values.
@@ -23,10 +23,12 @@ impl Display for Operation<'_> {
             Getattr { fh: Some(fh) } => show!(f; "fh" = fh),
             Setattr(arg) => setattr(arg, f),
             Symlink { name, target } => write!(f, ", name: {name:?}, target: {target:?}"),
-            Mknod { name, mode, rdev, umask } => {
+            Mknod { arg: MknodIn { mode, rdev, umask, .. }, name } => {
                 write!(f, ", name: {name:?}, mode: {mode:#o}, rdev: {rdev:#x}, umask: {umask:#o}")
             }
-            Mkdir { name, mode, umask } => write!(f, ", name: {name:?}, mode: {mode:#o}, umask: {umask:#o}"),
+            Mkdir { arg: MkdirIn { mode, umask }, name } => {
+                write!(f, ", name: {name:?}, mode: {mode:#o}, umask: {umask:#o}")
+            }
             Rename { name, newdir, newname, flags } => {
                 write!(f, ", name: {name:?}, newdir: {newdir}, newname: {newname:?}, flags: {flags:#x}")
             }

@@ -5,12 +5,12 @@
 //! the value's size, a name with its NUL, and the value; the next again at a multiple of 8.
 
 use super::cursor::{Cursor, Malformed};
+use super::name::Name;
 use crate::abi::wire::{EXT_GROUPS, ExtHeader, MAX_NR_SECCTX, Secctx, SecctxHeader};
-use core::ffi::CStr;
 use zerocopy::FromBytes;
 
 /// A security context: the name of an extended attribute, and its value.
-pub type SecurityContext<'a> = (&'a CStr, &'a [u8]);
+pub type SecurityContext<'a> = (Name<'a>, &'a [u8]);
 
 /// Security contexts, not read yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub fn extensions(mut area: &[u8]) -> Extensions<'_> {
 /// Reads supplementary groups: how many, then each.
 pub fn supplementary_groups(body: &[u8]) -> Result<impl Iterator<Item = u32> + '_, Malformed> {
     let mut cursor = Cursor::new(body);
-    let count = cursor.fixed::<u32>()? as usize;
+    let count = cursor.copied::<u32>()? as usize;
     let groups = cursor.bytes(count.checked_mul(size_of::<u32>()).ok_or(Malformed)?)?;
     Ok(groups.chunks_exact(size_of::<u32>()).filter_map(|group| u32::read_from_bytes(group).ok()))
 }
@@ -65,13 +65,13 @@ const _: () = assert!(size_of::<SecctxHeader>() == size_of::<ExtHeader>() && siz
 pub fn security_context(area: &[u8], at: usize) -> Result<(SecurityContext<'_>, usize), Malformed> {
     let context = area.get(at..).ok_or(Malformed)?;
     let mut cursor = Cursor::new(context);
-    let head: Secctx = cursor.fixed()?;
+    let head: Secctx = cursor.copied()?;
     let name = cursor.name()?;
     let value = cursor.bytes(head.size as usize)?;
     if value.is_empty() {
         return Err(Malformed);
     }
-    let size = size_of::<Secctx>() + name.count_bytes() + 1 + value.len();
+    let size = size_of::<Secctx>() + name.to_bytes_with_nul().len() + value.len();
     let next = size.checked_next_multiple_of(8).and_then(|size| at.checked_add(size)).ok_or(Malformed)?;
     Ok(((name, value), next))
 }
@@ -111,10 +111,10 @@ mod tests {
         let found = security_contexts(&all).unwrap();
         assert_eq!(found.count, 2);
         let (first, next) = security_context(found.area, 0).unwrap();
-        assert_eq!(first, (c"security.a", &b"abc"[..]));
+        assert_eq!((first.0.to_bytes(), first.1), (&b"security.a"[..], &b"abc"[..]));
         assert_eq!(next, one.len());
         let (second, next) = security_context(found.area, next).unwrap();
-        assert_eq!(second, (c"b", &b"v"[..]));
+        assert_eq!((second.0.to_bytes(), second.1), (&b"b"[..], &b"v"[..]));
         assert_eq!(next, found.area.len());
         assert_eq!(security_context(found.area, next), Err(Malformed));
         assert_eq!(security_contexts(&groups), None);

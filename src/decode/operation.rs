@@ -1,6 +1,7 @@
 //! What a request asks for, with its arguments.
 
 use super::cursor::{Cursor, Malformed};
+use super::name::Name;
 use super::payload::Payload;
 use super::request::Dialect;
 use crate::abi::flags;
@@ -11,7 +12,6 @@ use crate::abi::wire::{
     NotifyRetrieveIn, OpenIn, PollIn, ReadIn, ReleaseIn, Rename2In, RenameIn, SetattrIn, SetxattrIn, SetxattrInCompat,
     StatxIn, SyncfsIn, WriteIn,
 };
-use core::ffi::CStr;
 use zerocopy::FromBytes;
 
 /// Extensions behind the arguments of a create-like request: security contexts and supplementary groups.
@@ -28,12 +28,13 @@ impl<'a> Forgets<'a> {
     }
 }
 
-/// A request's operation. Names are NUL-terminated inside the message, data never reaches past it.
+/// A request's operation. Arguments stay where they are in the message: names are NUL-terminated inside it, data never
+/// reaches past it.
 #[derive(Clone, Copy, Debug)]
 #[expect(missing_docs, reason = "the variants and fields are the protocol's, described in linux/fuse.h")]
 pub enum Operation<'a> {
     Lookup {
-        name: &'a CStr,
+        name: Name<'a>,
     },
     Forget {
         nlookup: u64,
@@ -44,112 +45,157 @@ pub enum Operation<'a> {
     Getattr {
         fh: Option<u64>,
     },
-    Setattr(SetattrIn),
     Readlink,
     Symlink {
-        name: &'a CStr,
-        target: &'a CStr,
-    },
-    Mknod {
-        name: &'a CStr,
-        mode: u32,
-        rdev: u32,
-        umask: u32,
-    },
-    Mkdir {
-        name: &'a CStr,
-        mode: u32,
-        umask: u32,
+        name: Name<'a>,
+        target: Name<'a>,
     },
     Unlink {
-        name: &'a CStr,
+        name: Name<'a>,
     },
     Rmdir {
-        name: &'a CStr,
+        name: Name<'a>,
     },
     Rename {
-        name: &'a CStr,
+        name: Name<'a>,
         newdir: u64,
-        newname: &'a CStr,
+        newname: Name<'a>,
         flags: u32,
     },
     Link {
         oldnodeid: u64,
-        newname: &'a CStr,
-    },
-    Open(OpenIn),
-    Read(ReadIn),
-    Write {
-        arg: WriteIn,
-        data: Payload<'a>,
+        newname: Name<'a>,
     },
     Statfs,
-    Release(ReleaseIn),
-    Fsync(FsyncIn),
-    Setxattr {
-        name: &'a CStr,
-        value: &'a [u8],
-        flags: u32,
-        setxattr_flags: u32,
-    },
+    Release(&'a ReleaseIn),
+    Fsync(&'a FsyncIn),
     Getxattr {
-        name: &'a CStr,
+        name: Name<'a>,
         size: u32,
     },
     Listxattr {
         size: u32,
     },
     Removexattr {
-        name: &'a CStr,
+        name: Name<'a>,
     },
-    Flush(FlushIn),
-    Init {
-        arg: InitIn,
-        flags2: u32,
-    },
-    Opendir(OpenIn),
-    Readdir(ReadIn),
-    Readdirplus(ReadIn),
-    Releasedir(ReleaseIn),
-    Fsyncdir(FsyncIn),
-    Getlk(LkIn),
+    Flush(&'a FlushIn),
+    Readdir(&'a ReadIn),
+    Readdirplus(&'a ReadIn),
+    Releasedir(&'a ReleaseIn),
+    Fsyncdir(&'a FsyncIn),
+    Getlk(&'a LkIn),
     Setlk {
-        arg: LkIn,
+        arg: &'a LkIn,
         wait: bool,
     },
     Access {
         mask: u32,
     },
+    Bmap(&'a BmapIn),
+    Ioctl {
+        arg: &'a IoctlIn,
+        data: &'a [u8],
+    },
+    Poll(&'a PollIn),
+    Fallocate(&'a FallocateIn),
+    Lseek(&'a LseekIn),
+    CopyFileRange {
+        arg: &'a CopyFileRangeIn,
+        wide: bool,
+    },
+    Syncfs,
+    Statx(&'a StatxIn),
+    // These tell more than callbacks have arguments for, and stand together: one look says so.
+    Setattr(&'a SetattrIn),
+    Mknod {
+        arg: &'a MknodIn,
+        name: Name<'a>,
+    },
+    Mkdir {
+        arg: &'a MkdirIn,
+        name: Name<'a>,
+    },
+    Open(&'a OpenIn),
+    Read(&'a ReadIn),
+    Write {
+        arg: &'a WriteIn,
+        data: Payload<'a>,
+    },
+    Setxattr {
+        name: Name<'a>,
+        value: &'a [u8],
+        flags: u32,
+        setxattr_flags: u32,
+    },
+    Opendir(&'a OpenIn),
     Create {
-        arg: CreateIn,
-        name: &'a CStr,
+        arg: &'a CreateIn,
+        name: Name<'a>,
+    },
+    Tmpfile(&'a CreateIn),
+    /// The protocol has it, no libfuse interface does: DAX mappings.
+    Unsupported,
+    // What no callback has to do with stands together, too.
+    Init {
+        arg: &'a InitIn,
+        flags2: u32,
     },
     Interrupt {
         unique: u64,
     },
-    Bmap(BmapIn),
     Destroy,
-    Ioctl {
-        arg: IoctlIn,
-        data: &'a [u8],
-    },
-    Poll(PollIn),
     NotifyReply {
-        arg: NotifyRetrieveIn,
+        arg: &'a NotifyRetrieveIn,
         data: Payload<'a>,
     },
-    Fallocate(FallocateIn),
-    Lseek(LseekIn),
-    CopyFileRange {
-        arg: CopyFileRangeIn,
-        wide: bool,
-    },
-    Syncfs,
-    Tmpfile(CreateIn),
-    Statx(StatxIn),
-    CuseInit(CuseInitIn),
-    /// The protocol has it, no libfuse interface does: DAX mappings.
-    Unsupported,
+    CuseInit(&'a CuseInitIn),
+}
+
+impl Operation<'_> {
+    /// Whether it is between the kernel and the session: no callback of the daemon's has to do with it, but for the data
+    /// that it asked for.
+    #[inline]
+    pub fn is_own(&self) -> bool {
+        matches!(
+            self,
+            Self::Init { .. } | Self::Interrupt { .. } | Self::Destroy | Self::NotifyReply { .. } | Self::CuseInit(_)
+        )
+    }
+
+    /// Whether its arguments may say something that callbacks have no argument for: FUSE_REQ flags, a umask.
+    #[inline]
+    pub fn tells(&self) -> bool {
+        matches!(
+            self,
+            Self::Setattr(_)
+                | Self::Mknod { .. }
+                | Self::Mkdir { .. }
+                | Self::Open(_)
+                | Self::Read(_)
+                | Self::Write { .. }
+                | Self::Setxattr { .. }
+                | Self::Opendir(_)
+                | Self::Create { .. }
+                | Self::Tmpfile(_)
+        )
+    }
+
+    /// The umask, if its arguments have one.
+    pub fn umask(&self) -> u32 {
+        match self {
+            Self::Mknod { arg, .. } => arg.umask,
+            Self::Mkdir { arg, .. } => arg.umask,
+            Self::Create { arg, .. } | Self::Tmpfile(arg) => arg.umask,
+            _ => 0,
+        }
+    }
+
+    /// Whether it is one that is owed no reply.
+    #[inline]
+    pub fn is_forget(&self) -> bool {
+        matches!(self, Self::Forget { .. } | Self::BatchForget { .. })
+    }
 }
 
 impl<'a> Operation<'a> {
@@ -161,38 +207,32 @@ impl<'a> Operation<'a> {
             Opcode::Forget => Self::Forget { nlookup: c.fixed::<ForgetIn>()?.nlookup },
             Opcode::BatchForget => Self::BatchForget { entries: forgets(c)? },
             Opcode::Getattr => {
-                let arg: GetattrIn = c.fixed()?;
+                let arg: &GetattrIn = c.fixed()?;
                 Self::Getattr { fh: (arg.getattr_flags & flags::GETATTR_FH != 0).then_some(arg.fh) }
             }
             Opcode::Setattr => Self::Setattr(c.fixed()?),
             Opcode::Readlink => Self::Readlink,
             Opcode::Symlink => Self::Symlink { name: c.entry(false)?, target: c.name()? },
-            Opcode::Mknod => {
-                let arg: MknodIn = c.fixed()?;
-                Self::Mknod { name: c.entry(false)?, mode: arg.mode, rdev: arg.rdev, umask: arg.umask }
-            }
-            Opcode::Mkdir => {
-                let arg: MkdirIn = c.fixed()?;
-                Self::Mkdir { name: c.entry(false)?, mode: arg.mode, umask: arg.umask }
-            }
+            Opcode::Mknod => Self::Mknod { arg: c.fixed()?, name: c.entry(false)? },
+            Opcode::Mkdir => Self::Mkdir { arg: c.fixed()?, name: c.entry(false)? },
             Opcode::Unlink => Self::Unlink { name: c.entry(false)? },
             Opcode::Rmdir => Self::Rmdir { name: c.entry(false)? },
             Opcode::Rename => {
-                let arg: RenameIn = c.fixed()?;
+                let arg: &RenameIn = c.fixed()?;
                 Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: 0 }
             }
             Opcode::Rename2 => {
-                let arg: Rename2In = c.fixed()?;
+                let arg: &Rename2In = c.fixed()?;
                 Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: arg.flags }
             }
             Opcode::Link => {
-                let arg: LinkIn = c.fixed()?;
+                let arg: &LinkIn = c.fixed()?;
                 Self::Link { oldnodeid: arg.oldnodeid, newname: c.entry(false)? }
             }
             Opcode::Open => Self::Open(c.fixed()?),
             Opcode::Read => Self::Read(c.fixed()?),
             Opcode::Write => {
-                let arg: WriteIn = c.fixed()?;
+                let arg: &WriteIn = c.fixed()?;
                 Self::Write { arg, data: Payload::Memory(c.bytes(arg.size as usize)?) }
             }
             Opcode::Statfs => Self::Statfs,
@@ -200,7 +240,7 @@ impl<'a> Operation<'a> {
             Opcode::Fsync => Self::Fsync(c.fixed()?),
             Opcode::Setxattr => setxattr(c, dialect)?,
             Opcode::Getxattr => {
-                let arg: GetxattrIn = c.fixed()?;
+                let arg: &GetxattrIn = c.fixed()?;
                 Self::Getxattr { name: c.name()?, size: arg.size }
             }
             Opcode::Listxattr => Self::Listxattr { size: c.fixed::<GetxattrIn>()?.size },
@@ -216,20 +256,17 @@ impl<'a> Operation<'a> {
             Opcode::Setlk => Self::Setlk { arg: c.fixed()?, wait: false },
             Opcode::Setlkw => Self::Setlk { arg: c.fixed()?, wait: true },
             Opcode::Access => Self::Access { mask: c.fixed::<AccessIn>()?.mask },
-            Opcode::Create => {
-                let arg: CreateIn = c.fixed()?;
-                Self::Create { arg, name: c.entry(false)? }
-            }
+            Opcode::Create => Self::Create { arg: c.fixed()?, name: c.entry(false)? },
             Opcode::Interrupt => Self::Interrupt { unique: c.fixed::<InterruptIn>()?.unique },
             Opcode::Bmap => Self::Bmap(c.fixed()?),
             Opcode::Destroy => Self::Destroy,
             Opcode::Ioctl => {
-                let arg: IoctlIn = c.fixed()?;
+                let arg: &IoctlIn = c.fixed()?;
                 Self::Ioctl { arg, data: c.bytes(arg.in_size as usize)? }
             }
             Opcode::Poll => Self::Poll(c.fixed()?),
             Opcode::NotifyReply => {
-                let arg: NotifyRetrieveIn = c.fixed()?;
+                let arg: &NotifyRetrieveIn = c.fixed()?;
                 Self::NotifyReply { arg, data: Payload::Memory(c.bytes(arg.size as usize)?) }
             }
             Opcode::Fallocate => Self::Fallocate(c.fixed()?),
@@ -252,18 +289,14 @@ fn forgets<'a>(c: &mut Cursor<'a>) -> Result<Forgets<'a>, Malformed> {
 }
 
 fn setxattr<'a>(c: &mut Cursor<'a>, dialect: Dialect) -> Result<Operation<'a>, Malformed> {
-    let arg = if dialect.setxattr_ext {
-        c.fixed()?
+    let (size, flags, setxattr_flags) = if dialect.setxattr_ext {
+        let arg: &SetxattrIn = c.fixed()?;
+        (arg.size, arg.flags, arg.setxattr_flags)
     } else {
-        let SetxattrInCompat { size, flags } = c.fixed()?;
-        SetxattrIn { size, flags, ..SetxattrIn::default() }
+        let arg: &SetxattrInCompat = c.fixed()?;
+        (arg.size, arg.flags, 0)
     };
-    Ok(Operation::Setxattr {
-        name: c.name()?,
-        value: c.bytes(arg.size as usize)?,
-        flags: arg.flags,
-        setxattr_flags: arg.setxattr_flags,
-    })
+    Ok(Operation::Setxattr { name: c.name()?, value: c.bytes(size as usize)?, flags, setxattr_flags })
 }
 
 /// INIT before 7.36 ends after `flags`.

@@ -35,13 +35,13 @@ pub enum Payload<'a> {
 /// Its extensions stay in the pipe: they say nothing about a request that carries data.
 pub fn piped<'a>(head: &'a [u8], rest: Piped<'a>) -> Result<Request<'a>, Fault> {
     let (header, opcode) = begin(head)?;
-    match operation(&header, opcode, head, rest) {
+    match operation(header, opcode, head, rest) {
         Some(operation) => Ok(Request { header, opcode, operation, extensions: &[] }),
-        None => Err(malformed(&header, opcode)),
+        None => Err(malformed(header, opcode)),
     }
 }
 
-fn operation<'a>(header: &InHeader, opcode: Opcode, head: &[u8], rest: Piped<'a>) -> Option<Operation<'a>> {
+fn operation<'a>(header: &InHeader, opcode: Opcode, head: &'a [u8], rest: Piped<'a>) -> Option<Operation<'a>> {
     let behind = (header.len as usize).checked_sub(head.len()).filter(|behind| *behind <= rest.size)?;
     let there = behind.checked_sub(usize::from(header.total_extlen) * 8)?;
     let mut arguments = Cursor::new(head.get(size_of::<InHeader>()..)?);
@@ -51,11 +51,11 @@ fn operation<'a>(header: &InHeader, opcode: Opcode, head: &[u8], rest: Piped<'a>
     };
     match opcode {
         Opcode::Write => {
-            let arg: WriteIn = arguments.fixed().ok()?;
+            let arg: &WriteIn = arguments.fixed().ok()?;
             Some(Operation::Write { arg, data: data(arg.size)? })
         }
         Opcode::NotifyReply => {
-            let arg: NotifyRetrieveIn = arguments.fixed().ok()?;
+            let arg: &NotifyRetrieveIn = arguments.fixed().ok()?;
             Some(Operation::NotifyReply { arg, data: data(arg.size)? })
         }
         _ => None,
@@ -64,6 +64,7 @@ fn operation<'a>(header: &InHeader, opcode: Opcode, head: &[u8], rest: Piped<'a>
 
 #[cfg(test)]
 mod tests {
+    use super::super::aligned::Aligned;
     use super::*;
     use nix::errno::Errno;
     use std::os::fd::AsFd;
@@ -78,7 +79,7 @@ mod tests {
             write[16..20].copy_from_slice(&size.to_ne_bytes());
             let len = (PIPED_HEAD as u32).wrapping_add(len);
             let header = InHeader { len, opcode: 16, unique: 6, total_extlen: extensions, ..InHeader::default() };
-            let head = [header.as_bytes(), &write].concat();
+            let head = Aligned::new(&[header.as_bytes(), &write].concat());
             match piped(&head, Piped { pipe: stdin.as_fd(), size: there }) {
                 Ok(Request { operation: Operation::Write { data: Payload::Piped(data), .. }, .. }) => Ok(data.size),
                 Err(Fault::Refused { errno, reply: true, .. }) => Err(errno),
@@ -102,7 +103,7 @@ mod tests {
         let stdin = std::io::stdin();
         for (opcode, reply) in [(15, true), (2, false)] {
             let header = InHeader { len: PIPED_HEAD as u32, opcode, ..InHeader::default() };
-            let head = [header.as_bytes(), &[0; 40]].concat();
+            let head = Aligned::new(&[header.as_bytes(), &[0; 40]].concat());
             let fault = piped(&head, Piped { pipe: stdin.as_fd(), size: 0 }).map(|_| ());
             assert!(matches!(fault, Err(Fault::Refused { errno: Errno::EIO, reply: owed, .. }) if owed == reply));
         }

@@ -20,7 +20,7 @@ pub struct Dialect {
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// Its head.
-    pub header: InHeader,
+    pub header: &'a InHeader,
     /// Its opcode.
     pub opcode: Opcode,
     /// Its operation and arguments.
@@ -32,7 +32,7 @@ pub struct Request<'a> {
 /// Why a message is no request.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    /// Shorter than a head: nobody can be answered.
+    /// Shorter than a head, or not aligned: nobody can be answered.
     Unreadable,
     /// The head is whole, the rest is not. `reply` says whether the sender waits for the errno.
     Refused {
@@ -51,25 +51,32 @@ pub fn header(message: &[u8]) -> Option<InHeader> {
     InHeader::read_from_prefix(message).ok().map(|(header, _)| header)
 }
 
-/// Reads a message.
+/// Whether a message lies at an address where its structs can be used in place. [`request`] and [`piped`](super::piped)
+/// find others unreadable.
+#[inline]
+pub fn is_aligned(message: &[u8]) -> bool {
+    message.as_ptr().addr().is_multiple_of(align_of::<u64>())
+}
+
+/// Reads a message, which [is aligned](is_aligned).
 ///
 /// The message is what lies within both `message` and the length that its head states; a head that states more than
 /// there is, is refused. An unknown opcode is refused with ENOSYS, malformed arguments with EIO.
 #[inline]
 pub fn request(message: &[u8], dialect: Dialect) -> Result<Request<'_>, Fault> {
     let (header, opcode) = begin(message)?;
-    let (mut arguments, extensions) = split(message, &header).ok_or_else(|| malformed(&header, opcode))?;
-    let operation = Operation::parse(opcode, &mut arguments, dialect).map_err(|_| malformed(&header, opcode))?;
+    let (mut arguments, extensions) = split(message, header).ok_or_else(|| malformed(header, opcode))?;
+    let operation = Operation::parse(opcode, &mut arguments, dialect).map_err(|_| malformed(header, opcode))?;
     Ok(Request { header, opcode, operation, extensions })
 }
 
 /// The head, and the opcode in it.
-#[inline]
-pub(super) fn begin(message: &[u8]) -> Result<(InHeader, Opcode), Fault> {
-    let header = header(message).ok_or(Fault::Unreadable)?;
+#[inline(always)] // its result is not worth a place in memory
+pub(super) fn begin(message: &[u8]) -> Result<(&InHeader, Opcode), Fault> {
+    let (header, _) = InHeader::ref_from_prefix(message).map_err(|_| Fault::Unreadable)?;
     match Opcode::from_wire(header.opcode) {
         Some(opcode) => Ok((header, opcode)),
-        None => Err(Fault::Refused { header, errno: Errno::ENOSYS, reply: true }),
+        None => Err(Fault::Refused { header: *header, errno: Errno::ENOSYS, reply: true }),
     }
 }
 
@@ -90,6 +97,7 @@ fn split<'a>(message: &'a [u8], header: &InHeader) -> Option<(Cursor<'a>, Securi
 
 #[cfg(test)]
 mod tests {
+    use super::super::aligned::Aligned;
     use super::*;
     use zerocopy::IntoBytes;
 
@@ -100,7 +108,7 @@ mod tests {
     }
 
     fn errno(message: &[u8]) -> Option<(Errno, bool)> {
-        match request(message, Dialect::default()) {
+        match request(&Aligned::new(message), Dialect::default()) {
             Err(Fault::Refused { errno, reply, .. }) => Some((errno, reply)),
             _ => None,
         }
@@ -113,14 +121,22 @@ mod tests {
             let whole = message(opcode, &body, None);
             // The interpreter is too slow for all of them.
             for end in (0..whole.len()).step_by(if cfg!(miri) { 17 } else { 1 }) {
-                assert!(request(&whole[..end], Dialect::default()).is_err(), "{opcode} cut at {end}");
-                let mut cut = whole[..end].to_vec();
+                let mut cut = Aligned::new(&whole[..end]);
+                assert!(request(&cut, Dialect::default()).is_err(), "{opcode} cut at {end}");
                 if let Some(len) = cut.get_mut(..4) {
                     len.copy_from_slice(&(end as u32).to_ne_bytes());
                 }
                 let _ = request(&cut, Dialect { setxattr_ext: true, export_support: true });
             }
         }
+    }
+
+    #[test]
+    fn a_message_that_is_not_aligned_is_refused() {
+        let mut bytes = Aligned::new(&[0; 100]);
+        bytes[4..56].copy_from_slice(&message(3, &[0; 12], None));
+        assert!(!is_aligned(&bytes[4..56]) && is_aligned(&bytes));
+        assert!(request(&bytes[4..56], Dialect::default()).is_err());
     }
 
     #[test]
@@ -153,9 +169,10 @@ mod tests {
     fn extensions_are_cut_off_the_arguments() {
         let mut m = message(9, &[&[0u8; 8][..], b"d\0\0\0\0\0\0\0", &[7; 8]].concat(), None);
         m[36..38].copy_from_slice(&1u16.to_ne_bytes());
-        let request = request(&m, Dialect::default()).unwrap();
+        let aligned = Aligned::new(&m);
+        let request = request(&aligned, Dialect::default()).unwrap();
         assert_eq!(request.extensions, [7; 8]);
-        assert!(matches!(request.operation, Operation::Mkdir { name, .. } if name == c"d"));
+        assert!(matches!(request.operation, Operation::Mkdir { name, .. } if name.to_bytes() == b"d"));
         m[36..38].copy_from_slice(&4u16.to_ne_bytes());
         assert_eq!(errno(&m), Some((Errno::EIO, true)));
     }

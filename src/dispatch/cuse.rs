@@ -11,7 +11,7 @@ use crate::abi::c::lowlevel::fuse_lowlevel_ops;
 use crate::abi::flags::{FSYNC_FDATASYNC, IOCTL_DIR};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::{Operation, Payload};
-use crate::session::{Call, Handler, Provides, Token};
+use crate::session::{Handler, Provides, Session, Token};
 use core::ffi::{c_int, c_void};
 
 /// `struct cuse_lowlevel_ops` and the pointer that goes with it.
@@ -37,9 +37,9 @@ impl CuseTable {
         Self { ops: unsafe { table::copy(ops, size) }, userdata }
     }
 
-    /// Calls the callback for `call`; false when the program has none, or the operation is not one of a device.
-    fn callback(&self, call: &Call<'_>) -> bool {
-        let req = to_c(call.token);
+    /// Calls the callback for `operation`; false when the program has none, or the operation is not one of a device.
+    fn callback(&self, token: Token, operation: &Operation<'_>) -> bool {
+        let req = to_c(token);
         /// Calls an operation with the request and what is given, and says whether there is one.
         macro_rules! call {
             ($operation:ident $(, $argument:expr)*) => {
@@ -55,27 +55,27 @@ impl CuseTable {
         // SAFETY: the functions are the program's callbacks, called with the arguments that their contract names:
         // buffers hold as many bytes as stated, structs are initialised, and all of them outlive the call.
         unsafe {
-            match *call.operation {
-                Operation::Open(ref arg) => call!(open, &mut args::file_with_flags(0, arg.flags)),
-                Operation::Read(ref arg) => {
+            match *operation {
+                Operation::Open(arg) => call!(open, &mut args::file_with_flags(0, arg.flags)),
+                Operation::Read(arg) => {
                     call!(read, arg.size as usize, arg.offset as i64, &mut args::file_of_read(arg))
                 }
-                Operation::Write { ref arg, data: Payload::Memory(data) } => {
+                Operation::Write { arg, data: Payload::Memory(data) } => {
                     call!(write, data.as_ptr().cast(), data.len(), arg.offset as i64, &mut args::file_of_write(arg))
                 }
-                Operation::Flush(ref arg) => call!(flush, &mut args::file_of_flush(arg)),
-                Operation::Release(ref arg) => call!(release, &mut args::file_of_release(arg)),
-                Operation::Fsync(ref arg) => {
+                Operation::Flush(arg) => call!(flush, &mut args::file_of_flush(arg)),
+                Operation::Release(arg) => call!(release, &mut args::file_of_release(arg)),
+                Operation::Fsync(arg) => {
                     call!(fsync, (arg.fsync_flags & FSYNC_FDATASYNC) as c_int, &mut args::file(arg.fh))
                 }
                 // Those of directories are answered as by a file system without the capability.
-                Operation::Ioctl { ref arg, data } if arg.flags & IOCTL_DIR == 0 => {
+                Operation::Ioctl { arg, data } if arg.flags & IOCTL_DIR == 0 => {
                     let (user, input) = args::ioctl(arg, data);
                     let (mut fi, out_size) = (args::file(arg.fh), arg.out_size as usize);
                     call!(ioctl, arg.cmd, user, &mut fi, arg.flags, input, data.len(), out_size)
                 }
-                Operation::Poll(ref arg) => {
-                    call!(poll, &mut args::file_of_poll(arg), PollHandle::for_request(call.token, arg))
+                Operation::Poll(arg) => {
+                    call!(poll, &mut args::file_of_poll(arg), PollHandle::for_request(token, arg))
                 }
                 _ => false,
             }
@@ -109,11 +109,10 @@ impl Handler for CuseTable {
         }
     }
 
-    #[inline]
-    fn call(&self, call: Call<'_>) {
-        if !self.callback(&call) {
+    fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>) {
+        if !self.callback(token, operation) {
             // Whatever a device has no callback for is answered as by a file system that has none at all.
-            call::dispatch(&fuse_lowlevel_ops::default(), &call);
+            call::dispatch(&fuse_lowlevel_ops::default(), session, token, header, operation);
         }
     }
 

@@ -4,15 +4,14 @@
 //! that releases a file holds it from its arrival on. What a request still holds when it ends goes with it: an error
 //! as the reply, or a reply that the kernel does not want, gives the open back.
 
-use super::request::{Pending, find, with_session};
-use crate::abi::c::common::cap::FUSE_CAP_PASSTHROUGH;
+use super::request::{Pending, find};
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::flags::OpenFlags;
 use crate::abi::opcode::Opcode;
-use crate::abi::wire::{EntryOut, OpenOut, UNIQUE_RESEND};
+use crate::abi::wire::{EntryOut, InHeader, OpenOut, UNIQUE_RESEND};
 use crate::passthrough::{Kept, Mode};
+use crate::session::Session;
 use crate::session::inflight::Slot;
-use crate::session::{Call, Session};
 use nix::errno::Errno;
 use std::io::IoSlice;
 use zerocopy::IntoBytes;
@@ -44,21 +43,19 @@ pub(super) fn note_open(session: &Session, slot: &Slot, ino: u64, mode: Mode) {
     }
 }
 
-/// A RELEASE arrived: it holds the open that it ends.
-#[inline]
-pub fn release_arrived(call: &Call<'_>, req: fuse_req_t) {
-    if call.wants & FUSE_CAP_PASSTHROUGH != 0
-        && let Some((slot, _)) = find(req, "release")
-        && !was_released(req, call.header.unique)
+/// A RELEASE arrived in a session that counts opens: it holds the one that it ends.
+#[cold]
+pub fn release_arrived(session: &Session, req: fuse_req_t, header: &InHeader) {
+    if let Some((slot, _)) = find(req, "release")
+        && !was_released(session, header.unique)
     {
-        slot.hold(call.header.nodeid);
+        slot.hold(header.nodeid);
     }
 }
 
 /// Whether a predecessor counted the RELEASE already.
-#[inline]
-fn was_released(req: fuse_req_t, unique: u64) -> bool {
-    unique & UNIQUE_RESEND != 0 && with_session(req, "release", |session| session.was_released(unique)).unwrap_or(false)
+fn was_released(session: &Session, unique: u64) -> bool {
+    unique & UNIQUE_RESEND != 0 && session.was_released(unique)
 }
 
 impl Pending {
@@ -86,17 +83,18 @@ impl Pending {
     }
 
     /// Gives back the open that the request holds. Before a reply that makes no open: whoever hears of that finds it done.
-    #[inline]
     pub(super) fn give_back_open(&self) {
-        if self.slot().held().is_some() {
-            self.give_back_held();
+        if let Some(ino) = self.slot().take_held() {
+            give_back(self.session(), self.slot(), ino);
         }
     }
 
+    /// The request ends, answered or not.
     #[cold]
-    fn give_back_held(&self) {
-        if let Some(ino) = self.slot().take_held() {
-            give_back(self.session(), self.slot(), ino);
+    pub(super) fn end_marked(&self) {
+        self.give_back_open();
+        if let Some(state) = self.state() {
+            state.settle(self.slot());
         }
     }
 
@@ -108,15 +106,5 @@ impl Pending {
             self.session().detach(held);
         }
         held == ino
-    }
-}
-
-impl Drop for Pending {
-    #[inline]
-    fn drop(&mut self) {
-        self.give_back_open();
-        if let Some(state) = self.session().state() {
-            state.settle(self.slot());
-        }
     }
 }

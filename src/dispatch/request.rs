@@ -2,11 +2,12 @@
 
 use crate::abi::c::common::cap::{FUSE_CAP_SPLICE_MOVE, FUSE_CAP_SPLICE_WRITE};
 use crate::abi::c::lowlevel::fuse_req_t;
-use crate::abi::opcode::{Opcode, Reply};
-use crate::session::Session;
-use crate::session::inflight::{self, Claim, Slot, Token};
+use crate::abi::opcode::Opcode;
+use crate::session::inflight::{self, Claim, Marks, Slot, Token};
+use crate::session::{Session, State};
 use crate::transport::Channel;
 use crate::transport::pipe::Outgoing;
+use core::mem::ManuallyDrop;
 use nix::errno::Errno;
 use std::io::IoSlice;
 use zerocopy::{Immutable, IntoBytes};
@@ -31,7 +32,7 @@ pub fn find(req: fuse_req_t, function: &str) -> Option<(&'static Slot, Token)> {
 /// The same without a log line, for where nothing is wrong with a stale handle.
 #[inline]
 pub fn live(req: fuse_req_t) -> Option<(&'static Slot, Token)> {
-    let token = Token::from_raw(req.addr() as u64)?;
+    let token = Token::from_raw(req.addr() as u64);
     let slot = inflight::find(token)?;
     slot.is_live(token).then_some((slot, token))
 }
@@ -62,7 +63,8 @@ pub fn with_request<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session,
 /// A request that the caller, and nobody else, has the right to reply to. Dropped unanswered, it ends without a
 /// reply.
 pub struct Pending {
-    claim: Claim,
+    /// [Ended](Pending::end) by hand, so that this can be done in line.
+    claim: ManuallyDrop<Claim>,
 }
 
 impl Pending {
@@ -70,11 +72,11 @@ impl Pending {
     #[inline]
     pub fn claim(req: fuse_req_t, function: &str) -> Option<Self> {
         let token = Token::from_raw(req.addr() as u64);
-        let claim = token.and_then(|token| inflight::find(token)?.claim(token));
+        let claim = inflight::find(token).and_then(|slot| slot.claim(token));
         if claim.is_none() {
             stale(req, function);
         }
-        claim.map(|claim| Self { claim })
+        claim.map(|claim| Self { claim: ManuallyDrop::new(claim) })
     }
 
     /// The request's slot.
@@ -100,8 +102,34 @@ impl Pending {
 
     /// Replies with `parts` as the payload, which goes out as one message. `error` is 0 or a negative errno. A request
     /// that is owed no reply gets none, as the kernel would not know what it is for: ENOENT, after a log line.
-    #[inline]
+    #[inline(never)] // once for all replies: what goes before is small
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        self.deliver(error, parts)
+    }
+
+    #[inline(always)] // for any number of parts, and for one
+    fn deliver(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        let pending = ManuallyDrop::new(self);
+        let sent = if pending.slot().marks().is_empty() {
+            pending.send_now(error, parts)
+        } else {
+            pending.reply_marked(error, parts)
+        };
+        // As the drop would, but in place.
+        pending.end();
+        sent
+    }
+
+    #[inline(always)] // two looks, and few more in the claim
+    fn end(&self) {
+        if self.slot().marks().intersects(Marks::HOLDS | Marks::WATCHED) {
+            self.end_marked();
+        }
+        self.claim.end();
+    }
+
+    #[cold]
+    fn reply_marked(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.give_back_open();
         if self.takes_none() {
             return needless(self.slot().opcode());
@@ -110,20 +138,23 @@ impl Pending {
     }
 
     /// Whether the request takes no reply.
-    #[inline]
     fn takes_none(&self) -> bool {
-        Opcode::reply_to(self.slot().opcode()) == Reply::None
+        self.slot().marks().contains(Marks::NO_REPLY)
     }
 
-    #[inline]
     pub(super) fn send(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
-        match self.session().state() {
+        match self.state() {
             None => self.send_now(error, parts),
             Some(state) => self.send_kept(state, error, parts),
         }
     }
 
-    #[inline]
+    /// What the session keeps of the request for a successor, if it does.
+    pub(super) fn state(&self) -> Option<&State> {
+        if self.slot().marks().contains(Marks::WATCHED) { self.session().state() } else { None }
+    }
+
+    #[inline(always)] // into the one function that replies
     pub(super) fn send_now(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.session().send(self.channel(), self.slot().unique(), error, parts)
     }
@@ -147,7 +178,13 @@ impl Pending {
     /// Replies with one struct.
     #[inline]
     pub fn reply_with<T: IntoBytes + Immutable>(self, value: &T) -> Result<(), Errno> {
-        self.reply(0, &[IoSlice::new(value.as_bytes())])
+        self.reply_bytes(value.as_bytes())
+    }
+
+    /// Replies with a payload of one piece.
+    #[inline(always)] // what is asked for most is answered so
+    pub fn reply_bytes(self, payload: &[u8]) -> Result<(), Errno> {
+        self.deliver(0, &[IoSlice::new(payload)])
     }
 
     /// Replies with an errno.
@@ -157,8 +194,16 @@ impl Pending {
     }
 
     /// Ends a request that is owed no reply.
-    #[inline]
-    pub fn finish(self) {}
+    #[inline(always)] // forgets come in crowds
+    pub fn finish(self) {
+        ManuallyDrop::new(self).end();
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 #[cold]
@@ -177,10 +222,9 @@ pub fn refuse(req: fuse_req_t, errno: Errno) {
     }
 }
 
-/// Ends, in the daemon's place, a request that is owed no reply. True: nothing is left to be done.
-pub fn finish(req: fuse_req_t) -> bool {
+/// Ends, in the daemon's place, a request that is owed no reply.
+pub fn finish(req: fuse_req_t) {
     if let Some(pending) = Pending::claim(req, "an end in the daemon's place") {
         pending.finish();
     }
-    true
 }

@@ -5,7 +5,8 @@ use super::request::to_c;
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::c::lowlevel::fuse_lowlevel_ops;
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
-use crate::session::{Call, Handler, Provides, Token};
+use crate::decode::Operation;
+use crate::session::{Handler, Provides, Session, Token};
 use core::ffi::c_void;
 
 /// `struct fuse_lowlevel_ops` and the pointer that goes with it.
@@ -78,9 +79,8 @@ impl Handler for CTable {
         }
     }
 
-    #[inline]
-    fn call(&self, call: Call<'_>) {
-        call::dispatch(&self.ops, &call);
+    fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>) {
+        call::dispatch(&self.ops, session, token, header, operation);
     }
 
     fn retrieved(
@@ -96,7 +96,7 @@ impl Handler for CTable {
         match self.ops.retrieve_reply {
             // SAFETY: the daemon's callback, called as its contract says; data outlives the call.
             Some(retrieve_reply) => unsafe { retrieve_reply(req, cookie, header.nodeid, arg.offset as i64, data) },
-            None => _ = super::request::finish(req),
+            None => super::request::finish(req),
         }
     }
 }

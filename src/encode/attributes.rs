@@ -7,56 +7,64 @@ use crate::abi::wire::{Attr, AttrOut, EntryOut, FileLock, Kstatfs};
 /// to count is forever.
 #[inline]
 pub fn timeout(seconds: f64) -> (u64, u32) {
-    // `as` saturates, and makes zero of NaN.
+    if seconds == 0.0 {
+        return (0, 0);
+    }
+    // Nearly all others are whole seconds, which 32 bits have room for. `as` saturates, and makes zero of NaN.
+    let few = seconds as i32;
+    if f64::from(few) == seconds && few >= 0 {
+        return (few as u64, 0);
+    }
+    long_timeout(seconds)
+}
+
+#[cold]
+fn long_timeout(seconds: f64) -> (u64, u32) {
     let whole = seconds as u64;
     let fraction = seconds - whole as f64;
     if fraction >= 0.999_999_999 { (whole, 999_999_999) } else { (whole, (fraction * 1e9) as u32) }
 }
 
-/// Attributes of an inode. `flags`: what struct stat has no member for.
+/// Fills in the attributes of an inode. `flags`: what struct stat has no member for.
+///
+/// In place, member by member: a struct made as a whole passes through every register first.
 #[inline]
-pub fn attr(st: &libc::stat, flags: u32) -> Attr {
-    Attr {
-        ino: st.st_ino,
-        size: st.st_size as u64,
-        blocks: st.st_blocks as u64,
-        atime: st.st_atime as u64,
-        mtime: st.st_mtime as u64,
-        ctime: st.st_ctime as u64,
-        atimensec: st.st_atime_nsec as u32,
-        mtimensec: st.st_mtime_nsec as u32,
-        ctimensec: st.st_ctime_nsec as u32,
-        mode: st.st_mode,
-        nlink: st.st_nlink as u32,
-        uid: st.st_uid,
-        gid: st.st_gid,
-        rdev: st.st_rdev as u32,
-        blksize: st.st_blksize as u32,
-        flags,
-    }
+pub fn attr(attr: &mut Attr, st: &libc::stat, flags: u32) {
+    attr.ino = st.st_ino;
+    attr.size = st.st_size as u64;
+    attr.blocks = st.st_blocks as u64;
+    attr.atime = st.st_atime as u64;
+    attr.mtime = st.st_mtime as u64;
+    attr.ctime = st.st_ctime as u64;
+    attr.atimensec = st.st_atime_nsec as u32;
+    attr.mtimensec = st.st_mtime_nsec as u32;
+    attr.ctimensec = st.st_ctime_nsec as u32;
+    attr.mode = st.st_mode;
+    attr.nlink = st.st_nlink as u32;
+    attr.uid = st.st_uid;
+    attr.gid = st.st_gid;
+    attr.rdev = st.st_rdev as u32;
+    attr.blksize = st.st_blksize as u32;
+    attr.flags = flags;
 }
 
 /// Reply to getattr and setattr.
 #[inline]
 pub fn attr_out(st: &libc::stat, seconds: f64, flags: u32) -> AttrOut {
-    let (attr_valid, attr_valid_nsec) = timeout(seconds);
-    AttrOut { attr_valid, attr_valid_nsec, dummy: 0, attr: attr(st, flags) }
+    let mut out = AttrOut::default();
+    (out.attr_valid, out.attr_valid_nsec) = timeout(seconds);
+    attr(&mut out.attr, st, flags);
+    out
 }
 
 /// Reply to lookup and its like.
 #[inline]
 pub fn entry(e: &fuse_entry_param, flags: u32) -> EntryOut {
-    let (entry_valid, entry_valid_nsec) = timeout(e.entry_timeout);
-    let (attr_valid, attr_valid_nsec) = timeout(e.attr_timeout);
-    EntryOut {
-        nodeid: e.ino,
-        generation: e.generation,
-        entry_valid,
-        attr_valid,
-        entry_valid_nsec,
-        attr_valid_nsec,
-        attr: attr(&e.attr, flags),
-    }
+    let mut out = EntryOut { nodeid: e.ino, generation: e.generation, ..EntryOut::default() };
+    (out.entry_valid, out.entry_valid_nsec) = timeout(e.entry_timeout);
+    (out.attr_valid, out.attr_valid_nsec) = timeout(e.attr_timeout);
+    attr(&mut out.attr, &e.attr, flags);
+    out
 }
 
 /// Reply to statfs.

@@ -54,7 +54,7 @@ impl Session {
         }
         if (arg.major, arg.minor) < (KERNEL_VERSION, MIN_MINOR_VERSION) {
             log::error!("cuse: unsupported protocol version: {}.{}", arg.major, arg.minor);
-            self.stage.store(Stage::NEW, Ordering::SeqCst);
+            self.enter(Stage::NEW);
             let _ = self.send(channel, unique, -(Errno::EPROTO as i32), &[]);
             return;
         }
@@ -66,7 +66,7 @@ impl Session {
             log::debug!("   device {dev_major}:{dev_minor} {info}");
         }
         // Before the reply: requests may arrive at once, on other threads.
-        self.stage.store(Stage::SERVING, Ordering::SeqCst);
+        self.enter(Stage::SERVING);
         if self.send(channel, unique, 0, &[IoSlice::new(out.as_bytes()), IoSlice::new(&device.info)]).is_ok() {
             start::answered();
         }

@@ -188,12 +188,12 @@ impl Session {
         {
             log::error!("closing device: {}", errno.desc());
         }
-        self.stage.store(Stage::NEW, Ordering::SeqCst);
+        self.enter(Stage::NEW);
     }
 
     /// Whether the session has a connection, or had one.
     pub(super) fn is_taken(&self) -> bool {
-        let unused = |channel: &Channel| channel.is_retired() && self.stage.load(Ordering::SeqCst) == Stage::NEW;
+        let unused = |channel: &Channel| channel.is_retired() && self.stage() == Stage::NEW;
         self.channel.get().is_some_and(|channel| !unused(channel))
     }
 }

@@ -1,6 +1,6 @@
 //! The border between a session and whoever answers its requests: the C operation table, or the path-based API.
 
-use super::Token;
+use super::{Session, Token};
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::Operation;
@@ -23,19 +23,6 @@ bitflags! {
     }
 }
 
-/// One request on its way to the daemon.
-#[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
-    /// Its name until the reply.
-    pub token: Token,
-    /// Its head.
-    pub header: &'a InHeader,
-    /// What it asks for.
-    pub operation: &'a Operation<'a>,
-    /// Capabilities in force.
-    pub wants: u64,
-}
-
 /// Answers requests, from any thread, possibly after the call returned.
 pub trait Handler: Send + Sync {
     /// Which callbacks exist.
@@ -50,8 +37,9 @@ pub trait Handler: Send + Sync {
     /// The end, once.
     fn destroy(&self);
 
-    /// A request. Exactly one reply is owed, through the token.
-    fn call(&self, call: Call<'_>);
+    /// A request of the session's: its name until the reply, its head, what it asks for. Exactly one reply is owed, through
+    /// the token.
+    fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>);
 
     /// Data that was asked for with a retrieve notification, with the cookie given then. The token is owed a
     /// reply-none.

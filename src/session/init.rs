@@ -62,7 +62,7 @@ impl Session {
                     self.save_negotiation(arg, flags2, &out);
                 }
                 // Before the reply: requests may arrive at once, on other threads.
-                self.stage.store(if agreed { Stage::SERVING } else { Stage::NEW }, Ordering::SeqCst);
+                self.enter(if agreed { Stage::SERVING } else { Stage::NEW });
                 let size = if agreed && arg.minor < 23 { COMPAT_22_INIT_OUT } else { size_of::<InitOut>() };
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
@@ -72,7 +72,7 @@ impl Session {
                 }
             }
             Err(errno) => {
-                self.stage.store(Stage::NEW, Ordering::SeqCst);
+                self.enter(Stage::NEW);
                 self.init_refused(errno);
                 let _ = self.send(channel, unique, -(errno as i32), &[]);
             }

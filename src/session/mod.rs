@@ -6,6 +6,7 @@
 
 mod capabilities;
 mod cuse;
+mod detour;
 mod early;
 mod edition;
 mod exit;
@@ -28,7 +29,7 @@ pub mod wants;
 
 pub use cuse::CharDevice;
 pub use edition::EDITION;
-pub use handler::{Call, Handler, Provides};
+pub use handler::{Handler, Provides};
 pub use inflight::Token;
 pub use intake::{Intake, Received};
 pub use process::{memory_buffer, payload_buffer};
@@ -42,6 +43,7 @@ use crate::mount;
 use crate::transport::pipe::Outgoing;
 use crate::transport::{Channel, Splice};
 use core::ffi::c_void;
+use detour::{Detour, Why};
 use early::SyncInit;
 use exit::Exit;
 use interrupt::Interrupts;
@@ -111,7 +113,7 @@ pub struct Session {
     /// Itself, for those who may outlive it.
     own: Weak<Self>,
     config: Config,
-    debug: AtomicBool,
+    detour: Detour,
     kind: Kind,
     handler: Box<dyn Handler>,
     /// The parameters as the last INIT left them.
@@ -154,10 +156,13 @@ impl Session {
     /// A session that is not connected yet.
     pub fn new(config: Config, kind: Kind, handler: Box<dyn Handler>, mount_options: mount::Options) -> Arc<Self> {
         let conn = init::initial_conn(config.max_read);
+        let mut why = Why::NOT_SERVING;
+        why.set(Why::DEBUG, config.debug);
+        why.set(Why::GUARDED, config.deny_others);
         Arc::new_cyclic(|own| Self {
             own: own.clone(),
             config,
-            debug: AtomicBool::new(config.debug),
+            detour: Detour::new(why),
             kind,
             mount_options,
             handler,
@@ -192,17 +197,6 @@ impl Session {
     /// What the session was made with.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Whether every request and reply is shown.
-    #[inline]
-    pub fn debug(&self) -> bool {
-        self.debug.load(Ordering::Relaxed)
-    }
-
-    /// Shows every request and reply from now on.
-    pub fn set_debug(&self) {
-        self.debug.store(true, Ordering::Relaxed);
     }
 
     /// The daemon's pointer.
@@ -266,22 +260,41 @@ impl Session {
 
     /// Sends a reply, and logs a failure as its kind deserves: ENOENT means that the request was interrupted and is
     /// no longer waited for, and after the end nothing is surprising.
-    #[inline]
+    #[inline(always)] // into the one function that replies, and a few that fail
     pub fn send(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+        match parts {
+            [] => self.send_message(channel, unique, error, 0, |head| channel.send(&[head])),
+            [one] => self.send_message(channel, unique, error, one.len(), |head| channel.send(&[head, *one])),
+            many => self.send_many(channel, unique, error, many),
+        }
+    }
+
+    #[inline(never)] // apart, so that a single struct goes without it
+    fn send_many(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         let payload = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        self.send_message(channel, unique, error, payload, |head| match parts {
+            [one, two] => channel.send(&[head, *one, *two]),
+            many => channel.send(&[&[head], many].concat()),
+        })
+    }
+
+    #[inline(always)] // for each number of pieces
+    fn send_message(
+        &self,
+        channel: &Channel,
+        unique: u64,
+        error: i32,
+        payload: usize,
+        send: impl FnOnce(IoSlice<'_>) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
         let head = match encode::head(unique, error, payload) {
             Ok(head) => head,
             Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
         };
-        self.show_reply(&head);
-        let head = IoSlice::new(head.as_bytes());
-        let sent = match parts {
-            [] => channel.send(&[head]),
-            [one] => channel.send(&[head, *one]),
-            [one, two] => channel.send(&[head, *one, *two]),
-            many => channel.send(&[&[head], many].concat()),
-        };
-        sent.inspect_err(|&errno| self.report_unsent(errno))
+        if self.debug() {
+            show_reply(&head);
+        }
+        send(IoSlice::new(head.as_bytes())).inspect_err(|&errno| self.report_unsent(errno))
     }
 
     /// Sends a reply whose payload of so many bytes is in a pipe, behind the place for its head. The pipe is empty
@@ -298,27 +311,15 @@ impl Session {
             Ok(head) => head,
             Err(errno) => return self.refuse_payload(channel, unique, payload, errno),
         };
-        self.show_reply(&head);
+        if self.debug() {
+            show_reply(&head);
+        }
         message.set_head(head.as_bytes());
         let how = if moves { Splice::SPLICE_F_MOVE } else { Splice::empty() };
         let len = head.len as usize;
         let sent = channel.splice_out(message.reader(), len, how);
         sent.and_then(|sent| if sent == len { Ok(()) } else { Err(Errno::EIO) })
             .inspect_err(|&errno| self.report_unsent(errno))
-    }
-
-    #[inline]
-    fn show_reply(&self, head: &OutHeader) {
-        if self.debug() {
-            let OutHeader { len, error, unique } = *head;
-            match error {
-                0 => log::debug!("   unique: {unique}, success, outsize: {len}"),
-                _ => {
-                    let text = Errno::from_raw(-error).desc();
-                    log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {len}");
-                }
-            }
-        }
     }
 
     #[cold]
@@ -334,5 +335,17 @@ impl Session {
         log::error!("a reply of {payload} bytes is larger than a message can be");
         let _ = self.send(channel, unique, -(Errno::EIO as i32), &[]);
         Err(errno)
+    }
+}
+
+#[cold]
+fn show_reply(head: &OutHeader) {
+    let OutHeader { len, error, unique } = *head;
+    match error {
+        0 => log::debug!("   unique: {unique}, success, outsize: {len}"),
+        _ => {
+            let text = Errno::from_raw(-error).desc();
+            log::debug!("   unique: {unique}, error: {error} ({text}), outsize: {len}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One message's way through the session.
 
-use super::handler::{Call, Provides};
-use super::inflight::{self, Arrival, Extensions, Token};
+use super::handler::Provides;
+use super::inflight::{self, Arrival, Extensions, Marks, Own, Slot, Token};
 use super::intake::is_cached_write;
 use super::{Channel, Session, Stage};
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
@@ -13,11 +13,36 @@ use crate::transport::pipe::read_full;
 use nix::errno::Errno;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::Ordering;
+use zerocopy::IntoBytes;
 
 impl Session {
     /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
+    #[inline(never)] // the rest of the way is in it
     pub fn process(&self, channel: &Channel, message: &[u8]) {
-        self.take(channel, &decode::request(message, self.dialect()), message.len());
+        inflight::with_own(|own| {
+            if !decode::is_aligned(message) {
+                return self.process_moved(channel, message);
+            }
+            match decode::request(message, self.dialect()) {
+                Ok(request) if self.is_straight(request.header) => self.serve::<true>(own, channel, request),
+                Ok(request) => self.serve_detour(channel, request),
+                Err(fault) => self.report(channel, &fault, message.len()),
+            }
+        });
+    }
+
+    /// The same for a message at an address where its structs cannot be used.
+    #[cold]
+    fn process_moved(&self, channel: &Channel, message: &[u8]) {
+        let mut moved = Vec::<u64>::new();
+        match moved.try_reserve_exact(message.len().div_ceil(size_of::<u64>())) {
+            Ok(()) => moved.resize(moved.capacity(), 0),
+            // Whoever waits for a reply is in what there is room for.
+            Err(_) => return self.refuse_unserved(channel, message, message.len()),
+        }
+        let Some(place) = moved.as_mut_bytes().get_mut(..message.len()) else { return };
+        place.copy_from_slice(message);
+        self.process(channel, place);
     }
 
     /// The same for a message of `size` bytes in a pipe; one that `memory` has no room for is refused. The data of a
@@ -42,7 +67,10 @@ impl Session {
         };
         if stays && head.len() == PIPED_HEAD {
             let piped = Piped { pipe, size: rest.len() };
-            self.take(channel, &decode::piped(head, piped), size);
+            match decode::piped(head, piped) {
+                Ok(request) => self.serve_detour(channel, request),
+                Err(fault) => self.report(channel, &fault, size),
+            }
             return is_cached_write(head);
         }
         // What cannot be read is missing from the message, which is refused then.
@@ -51,26 +79,31 @@ impl Session {
         false
     }
 
-    /// A message that there is no memory for: who waits for a reply is in its head.
+    /// A message in a pipe that there is no memory for.
     #[cold]
     fn refuse_unread(&self, channel: &Channel, pipe: BorrowedFd<'_>, size: usize) {
         let mut head = [0; size_of::<InHeader>()];
         let there = read_some(pipe, &mut head);
-        match head.get(..there).and_then(decode::header) {
+        self.refuse_unserved(channel, head.get(..there).unwrap_or_default(), size);
+    }
+
+    /// A message of `size` bytes that there is no memory for: who waits for a reply is in its head.
+    fn refuse_unserved(&self, channel: &Channel, head: &[u8], size: usize) {
+        match decode::header(head) {
             Some(header) => {
                 let needed = Opcode::from_wire(header.opcode).is_none_or(|opcode| opcode.reply() == Reply::Needed);
                 self.refuse(channel, &header, Errno::ENOMEM, needed);
             }
-            None => log::error!("message of {there} bytes, not {size}, is shorter than a request's head"),
+            None => log::error!("message of {} bytes, not {size}, is shorter than a request's head", head.len()),
         }
     }
 
-    #[inline(always)] // for messages in memory, which most are, one function from the bytes to the call
-    fn take(&self, channel: &Channel, decoded: &Result<Request<'_>, Fault>, size: usize) {
-        match decoded {
-            Ok(request) => self.serve(channel, request),
-            Err(Fault::Unreadable) => log::error!("message of {size} bytes is shorter than a request's head"),
-            Err(Fault::Refused { header, errno, reply }) => self.refuse(channel, header, *errno, *reply),
+    /// What came is no request.
+    #[cold]
+    fn report(&self, channel: &Channel, fault: &Fault, size: usize) {
+        match fault {
+            Fault::Unreadable => log::error!("message of {size} bytes is shorter than a request's head"),
+            Fault::Refused { header, errno, reply } => self.refuse(channel, header, *errno, *reply),
         }
     }
 
@@ -83,24 +116,16 @@ impl Session {
         }
     }
 
+    /// Whether nothing about the session or the request needs a look that most requests can do without.
     #[inline]
-    fn serve(&self, channel: &Channel, request: &Request<'_>) {
-        if request.header.unique & UNIQUE_RESEND == 0 {
-            self.serve_one::<false>(channel, request);
-        } else {
-            self.serve_resent(channel, request);
-        }
+    fn is_straight(&self, header: &InHeader) -> bool {
+        header.unique & UNIQUE_RESEND == 0 && self.detour.why().is_empty()
     }
 
-    #[cold]
-    fn serve_resent(&self, channel: &Channel, request: &Request<'_>) {
-        self.serve_one::<true>(channel, request);
-        self.delivered(&request.header);
-    }
-
-    #[inline(always)] // apart for what comes for the first time, which must not pay for the other
-    fn serve_one<const RESENT: bool>(&self, channel: &Channel, request: &Request<'_>) {
-        let header = &request.header;
+    /// Serves a request after the looks that the straight way does without.
+    #[inline(never)]
+    fn serve_detour(&self, channel: &Channel, request: Request<'_>) {
+        let header = request.header;
         if self.debug() {
             let InHeader { unique, nodeid, len, uid, gid, pid, opcode, .. } = *header;
             let (name, operation) = (request.opcode.name(), &request.operation);
@@ -109,46 +134,73 @@ impl Session {
                  uid: {uid}, gid: {gid}{operation}"
             );
         }
-        if let Err(errno) = self.admit(request) {
-            if RESENT && request.opcode == Opcode::Init && self.answer_init_again(channel, header.unique) {
-                return;
-            }
-            if request.opcode.reply() == Reply::Needed {
-                let _ = self.send(channel, header.unique, -(errno as i32), &[]);
-            }
-            return;
+        match self.admit(&request) {
+            Ok(()) => inflight::with_own(|own| self.serve::<false>(own, channel, request)),
+            Err(errno) => self.turn_away(channel, &request, errno),
         }
-        match &request.operation {
-            Operation::Init { arg, flags2 } => self.negotiate(channel, header.unique, arg, *flags2),
-            Operation::CuseInit(arg) => self.negotiate_device(channel, header.unique, arg),
-            Operation::Destroy => {
-                self.end();
-                let _ = self.send(channel, header.unique, 0, &[]);
-            }
-            Operation::Interrupt { unique } => self.interrupt(channel, header.unique, *unique),
-            Operation::NotifyReply { .. } => self.retrieved(channel, request),
-            operation => {
-                let Some(token) = self.arrive(channel, request) else { return };
-                self.meet_interrupts(token, header.unique, channel);
-                if !RESENT || self.judge(token, header) {
-                    let wants = self.wants.load(Ordering::Relaxed);
-                    self.handler.call(Call { token, header, operation, wants });
-                }
-            }
+        if header.unique & UNIQUE_RESEND != 0 {
+            self.delivered(header);
         }
     }
 
-    /// Whether the request may be served: the first request of the session's kind comes first and once, nothing comes
+    /// `STRAIGHT`: it [is so](Self::is_straight), and such requests must not pay for the others. The request comes by value,
+    /// so that it need not be in memory as a whole.
+    #[inline(always)] // each form has one caller
+    fn serve<const STRAIGHT: bool>(&self, own: &Own, channel: &Channel, request: Request<'_>) {
+        if request.operation.is_own() {
+            return self.serve_own(channel, request);
+        }
+        let Some(slot) = own.take() else { return self.refuse_crowded(channel, request) };
+        let server = own.thread();
+        let token = self.arrive::<STRAIGHT>(channel, request, slot, server);
+        let Request { header, ref operation, .. } = request;
+        self.meet_interrupts(token, header.unique, channel);
+        if STRAIGHT || header.unique & UNIQUE_RESEND == 0 || self.judge(token, header) {
+            self.handler.call(self, token, header, operation);
+        }
+        if slot.came_home(server) {
+            own.put(slot);
+        }
+    }
+
+    /// The session's own business.
+    #[cold]
+    fn serve_own(&self, channel: &Channel, request: Request<'_>) {
+        let unique = request.header.unique;
+        match &request.operation {
+            Operation::Init { arg, flags2 } if self.may_start(request.opcode) => {
+                self.negotiate(channel, unique, arg, *flags2);
+            }
+            Operation::CuseInit(arg) if self.may_start(request.opcode) => self.negotiate_device(channel, unique, arg),
+            Operation::Init { .. } if self.answer_init_again(channel, unique) => {}
+            Operation::Destroy => {
+                self.end();
+                let _ = self.send(channel, unique, 0, &[]);
+            }
+            Operation::Interrupt { unique: target } => self.interrupt(channel, unique, *target),
+            Operation::NotifyReply { .. } => self.retrieved(channel, &request),
+            _ => self.turn_away(channel, &request, Errno::EIO),
+        }
+    }
+
+    #[cold]
+    fn turn_away(&self, channel: &Channel, request: &Request<'_>, errno: Errno) {
+        if request.opcode.reply() == Reply::Needed {
+            let _ = self.send(channel, request.header.unique, -(errno as i32), &[]);
+        }
+    }
+
+    #[cold]
+    fn refuse_crowded(&self, channel: &Channel, request: Request<'_>) {
+        self.refuse(channel, request.header, Errno::ENOMEM, request.opcode.reply() == Reply::Needed);
+    }
+
+    /// Whether the request may be served: nothing comes before the first request of the session's kind was answered, or
     /// after DESTROY, and `allow_root` keeps other users out of what was not opened for them.
-    #[inline]
     fn admit(&self, request: &Request<'_>) -> Result<(), Errno> {
         use Opcode::*;
-        let timely = match request.opcode {
-            opcode if opcode == self.kind.first_request() => self.may_start(),
-            Init | CuseInit => false,
-            _ => self.stage.load(Ordering::Acquire) == Stage::SERVING,
-        };
-        if !timely {
+        // When INIT may come is looked at where it is answered.
+        if self.stage() != Stage::SERVING && !matches!(request.opcode, Init | CuseInit) {
             return Err(Errno::EIO);
         }
         let uid = request.header.uid;
@@ -164,34 +216,48 @@ impl Session {
 
     /// Takes the right to answer the first request, which only one thread ever gets. Who got it decides the stage that
     /// comes next.
-    fn may_start(&self) -> bool {
-        self.stage.compare_exchange(Stage::NEW, Stage::STARTING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    fn may_start(&self, opcode: Opcode) -> bool {
+        opcode == self.kind.first_request()
+            && self.stage.compare_exchange(Stage::NEW, Stage::STARTING, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Puts a request in flight.
+    /// Puts a request in flight in `slot`, to be served by the thread `server`.
     #[inline]
-    fn arrive(&self, channel: &Channel, request: &Request<'_>) -> Option<Token> {
-        let Some(slot) = inflight::take() else {
-            self.refuse(channel, &request.header, Errno::ENOMEM, request.opcode.reply() == Reply::Needed);
-            return None;
-        };
-        if !request.extensions.is_empty() {
-            slot.bring_extensions(Extensions::copy(&decode::extensions(request.extensions)));
-        }
-        let InHeader { unique, nodeid, opcode, uid, gid, pid, .. } = request.header;
-        if let Some(state) = self.state() {
-            state.note(slot, request);
-        }
-        Some(slot.arrive(&Arrival {
-            unique,
-            nodeid,
-            opcode,
-            flags: request.flags(),
-            ctx: [uid, gid, pid, umask(&request.operation)],
+    fn arrive<const STRAIGHT: bool>(
+        &self,
+        channel: &Channel,
+        request: Request<'_>,
+        slot: &Slot,
+        server: usize,
+    ) -> Token {
+        let operation = &request.operation;
+        let (flags, umask) = if STRAIGHT && !operation.tells() { (0, 0) } else { (request.flags(), operation.umask()) };
+        slot.arrive(&Arrival {
+            head: request.header,
+            flags,
+            umask,
             session: self.address(),
             channel: core::ptr::from_ref(channel).cast_mut().cast(),
             userdata: self.userdata(),
-        }))
+            marks: self.marks::<STRAIGHT>(request, slot),
+            server,
+        })
+    }
+
+    /// What is special about the request, which is about to be in flight in `slot`.
+    #[inline]
+    fn marks<const STRAIGHT: bool>(&self, request: Request<'_>, slot: &Slot) -> Marks {
+        let unanswered = if STRAIGHT { request.operation.is_forget() } else { request.opcode.reply() == Reply::None };
+        let mut marks = if unanswered { Marks::NO_REPLY } else { Marks::empty() };
+        if !request.extensions.is_empty() {
+            slot.bring_extensions(Extensions::copy(&decode::extensions(request.extensions)));
+            marks |= Marks::EXTRAS;
+        }
+        if !STRAIGHT && let Some(state) = self.state() {
+            state.note(slot, &request);
+            marks |= Marks::WATCHED;
+        }
+        marks
     }
 
     /// Data of a retrieve notification. Its unique is the notification's number.
@@ -201,8 +267,9 @@ impl Session {
             log::warn!("data arrived for notification {}, which nobody waits for", request.header.unique);
             return;
         };
-        let Some(token) = self.arrive(channel, request) else { return };
-        self.handler.retrieved(token, &request.header, arg, cookie, &mut payload_buffer(data));
+        let Some(slot) = inflight::take() else { return self.refuse_crowded(channel, *request) };
+        let token = self.arrive::<false>(channel, *request, slot, 0);
+        self.handler.retrieved(token, request.header, arg, cookie, &mut payload_buffer(data));
     }
 
     #[cold]
@@ -223,16 +290,6 @@ impl Session {
 fn read_some(pipe: BorrowedFd<'_>, into: &mut [u8]) -> usize {
     let read = read_full(pipe, into);
     read.inspect_err(|errno| log::error!("reading a request from a pipe: {}", errno.desc())).unwrap_or(0)
-}
-
-/// The umask, in the operations that carry one.
-#[inline]
-fn umask(operation: &Operation<'_>) -> u32 {
-    match operation {
-        Operation::Mknod { umask, .. } | Operation::Mkdir { umask, .. } => *umask,
-        Operation::Create { arg, .. } | Operation::Tmpfile(arg) => arg.umask,
-        _ => 0,
-    }
 }
 
 /// A buffer vector with one buffer, the data in memory.

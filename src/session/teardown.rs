@@ -63,7 +63,7 @@ impl Session {
 
     /// Serves nothing any more and calls the handler's destroy, if its init was called.
     pub(super) fn end(&self) {
-        self.stage.store(Stage::ENDED, Ordering::SeqCst);
+        self.enter(Stage::ENDED);
         if self.started.swap(false, Ordering::SeqCst) {
             self.handler.destroy();
         }
@@ -100,7 +100,7 @@ impl Session {
         self.exit();
         // First of all: what is still under way gets no answer from here, and so comes to the successor.
         self.retire(nowhere.as_fd());
-        self.stage.store(Stage::ENDED, Ordering::SeqCst);
+        self.enter(Stage::ENDED);
         self.started.store(false, Ordering::SeqCst);
         self.forsake_requests();
         self.leave_state();

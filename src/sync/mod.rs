@@ -5,11 +5,14 @@
 #[cfg(loom)]
 mod model;
 
+/// A word that some threads store to while another exchanges what it stored itself.
+#[cfg(not(loom))]
+pub type SwappedUsize = AtomicUsize;
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, fence};
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, fence};
 #[cfg(loom)]
-pub use model::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Mutex};
+pub use model::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Mutex, SwappedUsize, here};
 #[cfg(not(loom))]
 pub use parking_lot::Mutex;

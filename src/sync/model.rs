@@ -32,6 +32,15 @@ macro_rules! atomic {
             pub fn swap(&self, value: $value, order: Ordering) -> $value {
                 written(order, self.0.swap(value, order))
             }
+            pub fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.0.compare_exchange(current, new, success, failure)
+            }
             pub fn compare_exchange_weak(
                 &self,
                 current: $value,
@@ -66,6 +75,30 @@ atomic!(AtomicI32, i32);
 counter!(AtomicU64, u64);
 counter!(AtomicUsize, usize);
 
+/// The checker does not know that what an exchange writes comes directly after what it read, and would show it to a thread
+/// that has stored another value since. Between exchanges alone it does.
+#[derive(Debug, Default)]
+pub struct SwappedUsize(atomic::AtomicUsize);
+
+#[expect(missing_docs, reason = "as in the standard library")]
+impl SwappedUsize {
+    pub fn load(&self, order: Ordering) -> usize {
+        self.0.load(order)
+    }
+    pub fn store(&self, value: usize, order: Ordering) {
+        self.0.swap(value, order);
+    }
+    pub fn compare_exchange(
+        &self,
+        current: usize,
+        new: usize,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<usize, usize> {
+        self.0.compare_exchange(current, new, success, failure)
+    }
+}
+
 /// A lock that nobody's panic poisons: the checker ends at the first.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(sync::Mutex<T>);
@@ -80,4 +113,13 @@ impl<T> Mutex<T> {
     pub fn lock(&self) -> sync::MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+loom::thread_local! {
+    static HERE: u64 = 0;
+}
+
+/// As `transport::threads::here`.
+pub fn here() -> usize {
+    HERE.with(|here| core::ptr::from_ref(here).addr())
 }

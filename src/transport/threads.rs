@@ -17,6 +17,13 @@ const PATIENCE: libc::c_long = 5_000_000;
 /// What the threads are called in the system.
 const NAME: &CStr = c"fuse_worker";
 
+/// What tells the calling thread from all others that run: an even number, and not 0.
+#[inline]
+pub fn here() -> usize {
+    // SAFETY: only says where the thread's errno is, of which each has its own.
+    unsafe { libc::__errno_location() }.addr()
+}
+
 /// What threads do together.
 pub trait Crew: Sync {
     /// What one of them has for itself.

@@ -7,7 +7,8 @@ use std::ptr;
 pub const ROOM: usize = 64 << 10;
 const PAGE: usize = 64 << 10; // the largest page of any machine
 
-/// One message at a time, its last byte the last that may be read.
+/// One message at a time, its end the last that may be read: up to seven bytes that are no NULs follow where its length
+/// would not let it begin at an address for every struct, which the library would copy it to.
 pub struct Guarded {
     base: *mut u8,
 }
@@ -27,9 +28,12 @@ impl Guarded {
     /// Puts a message to the end, as much of it as there is room for.
     pub fn place(&mut self, message: &[u8]) -> &[u8] {
         let message = &message[..message.len().min(ROOM)];
+        let size = message.len().next_multiple_of(8);
         // SAFETY: the room's last bytes, which nobody else has while this is borrowed.
-        let place = unsafe { core::slice::from_raw_parts_mut(self.base.add(ROOM - message.len()), message.len()) };
+        let place = unsafe { core::slice::from_raw_parts_mut(self.base.add(ROOM - size), size) };
+        let (place, behind) = place.split_at_mut(message.len());
         place.copy_from_slice(message);
+        behind.fill(0xee);
         place
     }
 }

@@ -224,7 +224,7 @@ pub unsafe extern "C" fn fuse_reply_readlink(req: fuse_req_t, link: *const c_cha
     with_pointer(req, "fuse_reply_readlink", link, |pending, first| {
         // SAFETY: the caller vouches for the string.
         let link = unsafe { CStr::from_ptr(first) };
-        pending.reply(0, &[IoSlice::new(link.to_bytes())])
+        pending.reply_bytes(link.to_bytes())
     })
 }
 symver!(fuse_reply_readlink, "FUSE_3.0");
@@ -278,7 +278,7 @@ pub unsafe extern "C" fn fuse_reply_buf(req: fuse_req_t, buf: *const c_char, siz
         // SAFETY: the caller vouches for `size` bytes.
         match unsafe { bytes(buf.cast(), size) } {
             Ok([]) => pending.reply(0, &[]),
-            Ok(data) => pending.reply(0, &[IoSlice::new(data)]),
+            Ok(data) => pending.reply_bytes(data),
             Err(why) => refuse(pending, "fuse_reply_buf", why),
         }
     })

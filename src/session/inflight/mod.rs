@@ -17,11 +17,11 @@ mod slot;
 mod table;
 
 pub use extensions::{Contexts, Extensions};
-pub use slot::{Arrival, Claim, Hook, Pin, ReplyFlags, Slot, Token};
-pub use table::{each, find, take};
+pub use slot::{Arrival, Claim, Hook, Marks, Pin, ReplyFlags, Slot, Token};
+pub use table::{Own, each, find, take, with_own};
 
-/// Another request in flight with the head of the one that `token` names: a batch is answered piece by piece.
+/// Another request in flight, served by nobody, with the head of the one that `token` names: a batch is answered piece by piece.
 pub fn duplicate(token: Token) -> Option<Token> {
     let original = find(token).filter(|slot| slot.is_live(token))?;
-    Some(take()?.arrive(&original.contents()))
+    Some(original.copy_to(take()?))
 }

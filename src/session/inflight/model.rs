@@ -1,23 +1,37 @@
 //! The life of a request, in every order that threads may take. Run by `scripts/model`.
 
 use super::table::unused;
-use super::{Arrival, Slot, Token, find, take};
-use crate::sync::{AtomicU32, Mutex};
+use super::{Arrival, Marks, Slot, Token, find, take, with_own};
+use crate::abi::wire::InHeader;
+use crate::sync::{AtomicU32, Mutex, here};
 use core::sync::atomic::Ordering::{Acquire, Relaxed};
 use loom::sync::Arc;
 use loom::thread;
 
 fn arrive(unique: u64) -> Token {
+    arrive_for(unique, 0)
+}
+
+fn arrive_for(unique: u64, server: usize) -> Token {
     take().expect("a slot is free").arrive(&Arrival {
-        unique,
-        nodeid: unique,
-        opcode: unique as u32,
+        head: &InHeader { unique, nodeid: unique, opcode: unique as u32, ..InHeader::default() },
         flags: 0,
-        ctx: [0; 4],
+        umask: 0,
         session: core::ptr::null_mut(),
         channel: core::ptr::null_mut(),
         userdata: core::ptr::null_mut(),
+        marks: Marks::empty(),
+        server,
     })
+}
+
+/// As the session does: the callback, then the slot goes back if it came home.
+fn serve(unique: u64, callback: impl FnOnce(Token)) {
+    let token = arrive_for(unique, here());
+    callback(token);
+    if slot(token).came_home(here()) {
+        with_own(|own| own.put(slot(token)));
+    }
 }
 
 fn slot(token: Token) -> &'static Slot {
@@ -120,5 +134,67 @@ fn an_interrupt_function_may_reply() {
         reply();
         interrupt.join().unwrap();
         assert_eq!((*replies.lock(), unused()), (1, 2));
+    });
+}
+
+/// The slot goes back once, whoever of the serving thread and another replies, and whatever becomes of the slot then.
+#[test]
+fn a_slot_comes_home_or_is_given_back_elsewhere() {
+    loom::model(|| {
+        let tokens = Arc::new(Mutex::new(None));
+        let handed = tokens.clone();
+        let other = thread::spawn(move || {
+            let Some(token) = *handed.lock() else { return };
+            drop(slot(token).claim(token));
+            serve(8, |token| drop(slot(token).claim(token)));
+        });
+        serve(6, |token| {
+            *tokens.lock() = Some(token);
+            drop(slot(token).claim(token));
+        });
+        other.join().unwrap();
+        assert_eq!(unused(), 2);
+    });
+}
+
+/// A pin that outlives the reply decides where the slot goes.
+#[test]
+fn the_last_pin_takes_the_slot_home_or_elsewhere() {
+    loom::model(|| {
+        let tokens = Arc::new(Mutex::new(None));
+        let handed = tokens.clone();
+        let interrupt = thread::spawn(move || {
+            let token = *handed.lock();
+            token.and_then(|token| slot(token).pin(token)).map(|pin| pin.interrupt());
+        });
+        serve(6, |token| {
+            *tokens.lock() = Some(token);
+            drop(slot(token).claim(token));
+        });
+        interrupt.join().unwrap();
+        assert_eq!(unused(), 2);
+    });
+}
+
+/// A request that nobody answered in its callback, against the answer.
+#[test]
+fn a_late_reply_gives_the_slot_back() {
+    loom::model(|| {
+        let tokens = Arc::new(Mutex::new(None));
+        let handed = tokens.clone();
+        let other = thread::spawn(move || {
+            let token = *handed.lock();
+            token.is_some_and(|token| slot(token).claim(token).is_some())
+        });
+        let mut mine = None;
+        serve(6, |token| {
+            *tokens.lock() = Some(token);
+            mine = Some(token);
+        });
+        let answered = other.join().unwrap();
+        if let Some(token) = mine {
+            assert_eq!(slot(token).claim(token).is_some(), !answered);
+        }
+        assert_eq!(unused(), 2);
     });
 }

@@ -2,10 +2,16 @@
 
 use super::extensions::Extensions;
 use super::table;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Mutex};
+use crate::abi::wire::InHeader;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, SwappedUsize};
+use bitflags::bitflags;
 use core::ffi::c_void;
-use core::num::NonZeroU64;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+#[cfg(loom)]
+use crate::sync::here;
+#[cfg(not(loom))]
+use crate::transport::threads::here;
 
 /// Called when the request is interrupted.
 pub type Hook = Box<dyn Fn() + Send>;
@@ -25,24 +31,44 @@ const DONE: u64 = 3;
 const ONE_PIN: u64 = 4;
 const PINS: u64 = INDEX_MASK & !PHASE;
 
-/// Name of a request in flight: the index of its slot and the slot's generation.
+/// Name of a request in flight: the index of its slot and the slot's generation. No request has the name 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Token(NonZeroU64);
+pub struct Token(u64);
 
 impl Token {
     /// The token as a number; never 0.
+    #[inline]
     pub fn get(self) -> u64 {
-        self.0.get()
+        self.0
     }
 
     /// A number that claims to be a token.
-    pub fn from_raw(raw: u64) -> Option<Self> {
-        NonZeroU64::new(raw).map(Self)
+    #[inline]
+    pub fn from_raw(raw: u64) -> Self {
+        Self(raw)
     }
 
     /// Index of the slot that it names.
+    #[inline]
     pub(super) fn index(self) -> usize {
         (self.get() & INDEX_MASK) as usize
+    }
+}
+
+bitflags! {
+    /// What only few requests have. One without any mark ends by the shortest way.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Marks: u32 {
+        /// No reply is owed.
+        const NO_REPLY = 1 << 0;
+        /// Its session looks at each reply.
+        const WATCHED = 1 << 1;
+        /// It holds an open of the inode in its session's table: one that it is about to make, or one that it ends.
+        const HOLDS = 1 << 2;
+        /// There may be a hook or extensions, to be dropped in the end.
+        const EXTRAS = 1 << 3;
+        /// It was interrupted.
+        const INTERRUPTED = 1 << 4;
     }
 }
 
@@ -60,26 +86,28 @@ pub struct Slot {
     /// Address of the channel that the reply must go out through.
     channel: AtomicPtr<c_void>,
     userdata: AtomicPtr<c_void>,
-    /// uid, gid, pid, umask: laid out as C's `struct fuse_ctx`.
-    ctx: [AtomicU32; 4],
+    /// The thread that is in the request's callback, see [`Slot::came_home`].
+    server: SwappedUsize,
     opcode: AtomicU32,
     /// FUSE_REQ flags.
     flags: AtomicU32,
     reply_flags: [AtomicU32; 2],
-    /// Whether the request holds an open of the inode in its session's table: one that it is about to make, or one that
-    /// it ends.
-    held: AtomicBool,
-    interrupted: AtomicBool,
-    /// Whether there may be a hook or extensions, to be dropped in the end.
-    has_extras: AtomicBool,
-    hook: Mutex<Option<Hook>>,
-    extensions: Mutex<Option<Box<Extensions>>>,
+    /// [`Marks`].
+    marks: AtomicU32,
     /// Own index, set once.
     index: AtomicU32,
+    /// uid, gid, pid, umask: laid out as C's `struct fuse_ctx`.
+    ctx: [AtomicU32; 4],
+    // A box in the box, as there is room for no more than an address.
+    hook: Mutex<Option<Box<Hook>>>,
+    extensions: Mutex<Option<Box<Extensions>>>,
 }
 
 #[cfg(not(loom))]
 const _: () = assert!(size_of::<Slot>() == 128, "a request has two cache lines, and no more");
+
+/// In a slot's `server`, beside the thread: the request has ended in its callback.
+const ENDED: usize = 1;
 
 /// Flags of a reply that its arguments have no place for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,15 +120,18 @@ pub enum ReplyFlags {
 
 /// What a slot is filled with.
 #[expect(missing_docs, reason = "the fields are those of Slot")]
-pub struct Arrival {
-    pub unique: u64,
-    pub nodeid: u64,
-    pub opcode: u32,
+pub struct Arrival<'a> {
+    /// Its head, copied.
+    pub head: &'a InHeader,
     pub flags: u32,
-    pub ctx: [u32; 4],
+    pub umask: u32,
     pub session: *mut c_void,
     pub channel: *mut c_void,
     pub userdata: *mut c_void,
+    /// Those that it begins with.
+    pub marks: Marks,
+    /// The thread that is going to serve it, and gives the slot back if it [came home](Slot::came_home); 0 for none.
+    pub server: usize,
 }
 
 impl Slot {
@@ -110,50 +141,51 @@ impl Slot {
 
     /// Fills a free slot and makes it live. The caller got it from [`take`](super::take) and is its only user.
     #[inline]
-    pub fn arrive(&self, a: &Arrival) -> Token {
-        self.unique.store(a.unique, Relaxed);
-        self.nodeid.store(a.nodeid, Relaxed);
-        self.opcode.store(a.opcode, Relaxed);
+    pub fn arrive(&self, a: &Arrival<'_>) -> Token {
+        self.unique.store(a.head.unique, Relaxed);
+        self.nodeid.store(a.head.nodeid, Relaxed);
+        self.opcode.store(a.head.opcode, Relaxed);
+        let [uid, gid, pid, umask] = &self.ctx;
+        uid.store(a.head.uid, Relaxed);
+        gid.store(a.head.gid, Relaxed);
+        pid.store(a.head.pid, Relaxed);
+        umask.store(a.umask, Relaxed);
         self.flags.store(a.flags, Relaxed);
         self.session.store(a.session, Relaxed);
         self.channel.store(a.channel, Relaxed);
         self.userdata.store(a.userdata, Relaxed);
-        for (cell, value) in self.ctx.iter().zip(a.ctx) {
-            cell.store(value, Relaxed);
-        }
+        self.marks.store(a.marks.bits(), Relaxed);
+        self.server.store(a.server, Relaxed);
         for cell in &self.reply_flags {
             cell.store(0, Relaxed);
         }
-        self.held.store(false, Relaxed);
-        self.interrupted.store(false, Relaxed);
         let generation = self.state.load(Relaxed) >> INDEX_BITS;
         // Generation 0 is never live, so no token is 0.
         let generation = (generation + 1).max(1) << INDEX_BITS;
         // Sequentially consistent: an interrupt either sees this request, or this thread sees the interrupt.
         self.state.swap(generation | LIVE, SeqCst);
-        let raw = generation | u64::from(self.index.load(Relaxed));
-        Token(NonZeroU64::new(raw).unwrap_or(NonZeroU64::MAX))
+        Token(generation | u64::from(self.index.load(Relaxed)))
     }
 
-    /// Gives the request that is about to arrive its extensions.
+    /// Gives the request that is about to arrive, with the mark for it, its extensions.
     pub fn bring_extensions(&self, extensions: Extensions) {
         *self.extensions.lock() = Some(Box::new(extensions));
-        self.has_extras.store(true, Release);
     }
 
-    /// What the slot was filled with.
-    pub(super) fn contents(&self) -> Arrival {
-        let ctx = self.ctx.each_ref().map(|cell| cell.load(Relaxed));
-        Arrival {
-            unique: self.unique(),
-            nodeid: self.nodeid(),
-            opcode: self.opcode(),
+    /// Another request in `other`, with all that this one arrived with, but served by nobody.
+    pub(super) fn copy_to(&self, other: &Slot) -> Token {
+        let [uid, gid, pid, umask] = self.ctx.each_ref().map(|cell| cell.load(Relaxed));
+        let (unique, nodeid, opcode) = (self.unique(), self.nodeid(), self.opcode());
+        other.arrive(&Arrival {
+            head: &InHeader { unique, nodeid, opcode, uid, gid, pid, ..InHeader::default() },
             flags: self.flags(),
-            ctx,
+            umask,
             session: self.session(),
             channel: self.channel(),
             userdata: self.userdata(),
-        }
+            marks: self.marks() & (Marks::NO_REPLY | Marks::WATCHED),
+            server: 0,
+        })
     }
 
     /// Whether `token` names the request that lives here now, not yet replied to.
@@ -166,7 +198,16 @@ impl Slot {
     /// Takes the right to reply. Only one caller ever gets it.
     #[inline]
     pub fn claim(&'static self, token: Token) -> Option<Claim> {
-        let mut state = self.state.load(Relaxed);
+        // Nearly always nobody pins, and the state is known.
+        let live = (token.get() & !INDEX_MASK) | LIVE;
+        match self.state.compare_exchange(live, live - LIVE + REPLYING, AcqRel, Relaxed) {
+            Ok(_) => Some(Claim { slot: self }),
+            Err(state) => self.claim_pinned(token, state),
+        }
+    }
+
+    #[cold]
+    fn claim_pinned(&'static self, token: Token, mut state: u64) -> Option<Claim> {
         loop {
             if (state ^ token.get()) >> INDEX_BITS != 0 || state & PHASE != LIVE {
                 return None;
@@ -199,7 +240,7 @@ impl Slot {
         if state & PHASE != LIVE {
             return None;
         }
-        Token::from_raw((state & !INDEX_MASK) | u64::from(self.index.load(Relaxed)))
+        Some(Token((state & !INDEX_MASK) | u64::from(self.index.load(Relaxed))))
     }
 
     /// Whether a reply or a pin is under way.
@@ -279,9 +320,21 @@ impl Slot {
         &self.ctx
     }
 
+    /// Marks of the request.
+    #[inline]
+    pub fn marks(&self) -> Marks {
+        // Acquired: what those marks are about is seen.
+        Marks::from_bits_retain(self.marks.load(Acquire))
+    }
+
+    /// Marks the request. Whether it was marked so before.
+    fn mark(&self, mark: Marks) -> bool {
+        self.marks.fetch_or(mark.bits(), AcqRel) & mark.bits() != 0
+    }
+
     /// Makes the request hold an open of `ino`, which ends with it. False when it holds one already.
     pub fn hold(&self, ino: u64) -> bool {
-        let first = !self.held.swap(true, Relaxed);
+        let first = !self.mark(Marks::HOLDS);
         if first {
             self.nodeid.store(ino, Relaxed);
         }
@@ -289,52 +342,80 @@ impl Slot {
     }
 
     /// Nodeid of the open that the request holds.
-    #[inline]
     pub fn held(&self) -> Option<u64> {
-        self.held.load(Relaxed).then(|| self.nodeid())
+        self.marks().contains(Marks::HOLDS).then(|| self.nodeid())
     }
 
     /// Takes the open that the request holds from it.
-    #[inline]
     pub fn take_held(&self) -> Option<u64> {
         self.held()?;
-        self.held.swap(false, Relaxed).then(|| self.nodeid())
+        let before = Marks::from_bits_retain(self.marks.fetch_and(!Marks::HOLDS.bits(), AcqRel));
+        before.contains(Marks::HOLDS).then(|| self.nodeid())
     }
 
     /// Whether the request was interrupted.
     pub fn interrupted(&self) -> bool {
-        self.interrupted.load(Acquire)
+        self.marks().contains(Marks::INTERRUPTED)
+    }
+
+    /// The callback has returned on the thread `server`. Whether the request ended on that very thread meanwhile, and the
+    /// slot is free and this thread's to give back; whoever ends it later, or elsewhere, gives it back there.
+    ///
+    /// That is how nearly all requests end, and it spares the end a look at what the thread keeps.
+    #[inline]
+    pub fn came_home(&self, server: usize) -> bool {
+        if self.server.load(Relaxed) == server | ENDED {
+            return true;
+        }
+        // It may be another request's already, and another thread's.
+        let _ = self.server.compare_exchange(server, 0, Relaxed, Relaxed);
+        false
     }
 
     /// Frees the slot if nobody pins it; otherwise the last pin will.
-    #[inline]
-    fn finish(&self) {
+    #[inline(always)] // a few looks and stores
+    fn finish(&'static self) {
         // Acquired: what was done to the request by those who pinned it is seen.
-        let mut state = self.state.load(Acquire);
-        loop {
-            let (next, free) = if state & PINS == 0 { ((state & !PHASE) | FREE, true) } else { (state | DONE, false) };
-            if free {
-                // Before the slot can be taken again: they belong to this request.
-                self.drop_extras();
-            }
-            match self.state.compare_exchange_weak(state, next, AcqRel, Acquire) {
-                Ok(_) if free => return table::give_back(self.index.load(Relaxed)),
-                Ok(_) => return,
-                Err(now) => state = now,
-            }
-        }
-    }
-
-    #[inline]
-    fn drop_extras(&self) {
-        if self.has_extras.load(Acquire) {
-            self.drop_present_extras();
+        let state = self.state.load(Acquire);
+        if state & PINS == 0 {
+            // Nobody can pin what is being replied to.
+            self.free(state);
+        } else {
+            self.finish_pinned(state);
         }
     }
 
     #[cold]
-    fn drop_present_extras(&self) {
-        self.has_extras.store(false, Release);
+    fn finish_pinned(&'static self, mut state: u64) {
+        while state & PINS != 0 {
+            match self.state.compare_exchange_weak(state, state | DONE, AcqRel, Acquire) {
+                Ok(_) => return,
+                Err(now) => state = now,
+            }
+        }
+        self.free(state);
+    }
+
+    /// The request is over, nobody has to do with it any more.
+    #[inline(always)]
+    fn free(&'static self, state: u64) {
+        if self.marks().contains(Marks::EXTRAS) {
+            // Before the slot can be taken again: they belong to this request.
+            self.drop_extras();
+        }
+        let here = here();
+        let home = self.server.load(Relaxed) == here;
+        if home {
+            self.server.store(here | ENDED, Relaxed);
+        }
+        self.state.store((state & !INDEX_MASK) | FREE, Release);
+        if !home {
+            table::give_back(self);
+        }
+    }
+
+    #[cold]
+    fn drop_extras(&self) {
         *self.hook.lock() = None;
         *self.extensions.lock() = None;
     }
@@ -351,13 +432,18 @@ impl Claim {
     pub fn slot(&self) -> &'static Slot {
         self.slot
     }
+
+    /// Ends the request in the place of a drop, where the claim is kept from one. Last of all: the slot may be another
+    /// request's at once.
+    #[inline(always)] // a few looks and stores
+    pub fn end(&self) {
+        self.slot.finish();
+    }
 }
 
 impl Drop for Claim {
-    #[inline]
     fn drop(&mut self) {
-        // Nearly always nobody pins and nobody asked for interrupts: then nothing but this store is needed.
-        self.slot.finish();
+        self.end();
     }
 }
 
@@ -375,7 +461,7 @@ impl Pin {
     /// Marks the request interrupted and calls its hook, if it has one. The hook may reply.
     pub fn interrupt(&self) {
         let hook = self.slot.hook.lock();
-        self.slot.interrupted.store(true, Release);
+        self.mark_interrupted();
         if let Some(hook) = hook.as_ref() {
             hook();
         }
@@ -386,9 +472,9 @@ impl Pin {
     pub fn set_hook(&self, hook: Option<Hook>) {
         let mut place = self.slot.hook.lock();
         if hook.is_some() {
-            self.slot.has_extras.store(true, Release);
+            self.slot.mark(Marks::EXTRAS);
         }
-        *place = hook;
+        *place = hook.map(Box::new);
         if let Some(hook) = place.as_ref().filter(|_| self.slot.interrupted()) {
             hook();
         }
@@ -401,7 +487,7 @@ impl Pin {
 
     /// Marks the request interrupted before its callback runs.
     pub fn mark_interrupted(&self) {
-        self.slot.interrupted.store(true, Release);
+        self.slot.mark(Marks::INTERRUPTED);
     }
 }
 
@@ -409,9 +495,7 @@ impl Drop for Pin {
     fn drop(&mut self) {
         let before = self.slot.state.fetch_sub(ONE_PIN, AcqRel);
         if before & PINS == ONE_PIN && before & PHASE == DONE {
-            self.slot.drop_extras();
-            self.slot.state.store((before & !INDEX_MASK) | FREE, Release);
-            table::give_back(self.slot.index.load(Relaxed));
+            self.slot.free(before);
         }
     }
 }

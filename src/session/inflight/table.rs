@@ -1,8 +1,8 @@
 //! All slots of the process, and who may use which.
 
 use super::slot::{INDEX_BITS, Slot, Token};
-use crate::transport::threads::AtEnd;
-use core::cell::RefCell;
+use crate::transport::threads::{AtEnd, here};
+use core::cell::Cell;
 use parking_lot::Mutex;
 use std::sync::OnceLock;
 
@@ -13,11 +13,11 @@ const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
 const KEEP: usize = 64;
 const BATCH: usize = 32;
 
-static SLOTS: [OnceLock<Box<[Slot]>>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+static SLOTS: [OnceLock<&[Slot; CHUNK]>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
 
 /// The slots that no thread keeps.
 struct Shared {
-    free: Vec<u32>,
+    free: Vec<&'static Slot>,
     /// Slots from this one on were never used.
     fresh: u32,
 }
@@ -25,35 +25,106 @@ struct Shared {
 static SHARED: Mutex<Shared> = Mutex::new(Shared { free: Vec::new(), fresh: 0 });
 
 /// A thread's own free slots. They go back when the thread ends.
-struct Own {
-    free: [u32; KEEP],
-    len: usize,
-    /// Whether the thread's end is watched for.
-    armed: bool,
+pub struct Own {
+    free: [Cell<Option<&'static Slot>>; KEEP],
+    /// How many there are, or [`UNARMED`].
+    len: Cell<usize>,
+    /// Which thread this is, once it took a slot.
+    thread: Cell<usize>,
 }
 
-impl Own {
-    const fn new() -> Self {
-        Self { free: [0; KEEP], len: 0, armed: false }
-    }
-
-    #[cold]
-    fn arm(&mut self) {
-        // Without it these few slots are lost with the thread.
-        self.armed = AT_END.arm(leave).is_ok();
-    }
-}
+/// The thread's end is not watched for yet, so it keeps nothing.
+const UNARMED: usize = usize::MAX;
 
 static AT_END: AtEnd = AtEnd::unarmed();
 
 thread_local! {
     // Nothing to be dropped, so that no memory is needed to have it dropped.
-    static OWN: RefCell<Own> = const { RefCell::new(Own::new()) };
+    static OWN: Own = const { Own { free: [const { Cell::new(None) }; KEEP], len: Cell::new(UNARMED), thread: Cell::new(0) } };
+}
+
+/// Lends the calling thread's slots to `f`.
+#[inline(always)] // the request's way goes through it
+pub fn with_own<R>(f: impl FnOnce(&Own) -> R) -> R {
+    OWN.with(f)
+}
+
+impl Own {
+    /// A free slot for a request that arrives; none when a million are in flight.
+    #[inline]
+    pub fn take(&self) -> Option<&'static Slot> {
+        match self.pop() {
+            None => self.refill(),
+            slot => slot,
+        }
+    }
+
+    /// What tells the thread from others, once it took a slot: `threads::here`.
+    #[inline]
+    pub fn thread(&self) -> usize {
+        self.thread.get()
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<&'static Slot> {
+        // None, or unarmed, leads behind the end.
+        let last = self.len.get().wrapping_sub(1);
+        let slot = self.free.get(last)?.get();
+        self.len.set(last);
+        slot
+    }
+
+    #[cold]
+    fn refill(&self) -> Option<&'static Slot> {
+        self.thread.set(here());
+        let mut shared = SHARED.lock();
+        let mut next = || shared.free.pop().or_else(|| fresh(&mut shared));
+        if self.is_armed() {
+            let places = self.free.iter().take(BATCH);
+            let filled = places.map_while(|place| next().map(|slot| place.set(Some(slot)))).count();
+            self.len.set(filled);
+            self.pop()
+        } else {
+            next()
+        }
+    }
+
+    /// Makes a slot free for the next request.
+    #[inline]
+    pub fn put(&self, slot: &'static Slot) {
+        let len = self.len.get();
+        match self.free.get(len) {
+            Some(place) => {
+                place.set(Some(slot));
+                self.len.set(len + 1);
+            }
+            None => self.spill(slot),
+        }
+    }
+
+    /// A thread that replies to what others receive would collect slots without end.
+    #[cold]
+    fn spill(&self, slot: &'static Slot) {
+        let mut shared = SHARED.lock();
+        shared.free.push(slot);
+        if self.is_armed() {
+            let len = self.len.get();
+            shared.free.extend(self.free.iter().take(len).skip(BATCH).filter_map(Cell::get));
+            self.len.set(len.min(BATCH));
+        }
+    }
+
+    /// Whether the thread may keep slots. Without somebody who watches for its end they would be lost with it.
+    fn is_armed(&self) -> bool {
+        if self.len.get() == UNARMED && AT_END.arm(leave).is_ok() {
+            self.len.set(0);
+        }
+        self.len.get() != UNARMED
+    }
 }
 
 /// The thread ends: its slots are everybody's.
 fn leave() {
-    let own = OWN.with(|own| own.replace(Own::new()));
     // To sleep for the lock would take what such a thread no longer has.
     let mut shared = loop {
         match SHARED.try_lock() {
@@ -61,9 +132,13 @@ fn leave() {
             None => std::thread::yield_now(),
         }
     };
-    shared.free.extend(own.free.iter().take(own.len));
+    with_own(|own| {
+        shared.free.extend(own.free.iter().take(own.len.get()).filter_map(Cell::get));
+        own.len.set(UNARMED);
+    });
 }
 
+#[inline]
 fn slot(index: usize) -> Option<&'static Slot> {
     SLOTS.get(index / CHUNK)?.get()?.get(index % CHUNK)
 }
@@ -74,71 +149,31 @@ pub fn find(token: Token) -> Option<&'static Slot> {
     slot(token.index())
 }
 
-/// A free slot for a request that arrives; none when a million are in flight.
-#[inline]
-pub fn take() -> Option<&'static Slot> {
-    let index = OWN.with(|own| {
-        let own = &mut *own.borrow_mut();
-        if own.len == 0 {
-            refill(own);
-        }
-        own.len = own.len.checked_sub(1)?;
-        own.free.get(own.len).copied()
-    })?;
-    slot(index as usize)
-}
-
-#[cold]
-fn refill(own: &mut Own) {
-    if !own.armed {
-        own.arm();
-    }
-    let mut shared = SHARED.lock();
-    for place in own.free.iter_mut().take(BATCH) {
-        let Some(index) = shared.free.pop().or_else(|| fresh(&mut shared)) else { break };
-        *place = index;
-        own.len += 1;
-    }
-}
-
 /// A slot that was never used, its chunk made when it is the first of it; none when there is no memory for that.
-fn fresh(shared: &mut Shared) -> Option<u32> {
+fn fresh(shared: &mut Shared) -> Option<&'static Slot> {
     let index = shared.fresh;
     let chunk = SLOTS.get(index as usize / CHUNK)?;
     if chunk.get().is_none() {
         let mut slots = Vec::new();
         slots.try_reserve_exact(CHUNK).ok()?;
         slots.extend((index..).take(CHUNK).map(Slot::with_index));
+        let slots: &'static [Slot] = slots.leak();
         // The lock is held, so nobody else makes it.
-        let _ = chunk.set(slots.into_boxed_slice());
+        let _ = chunk.set(slots.try_into().ok()?);
     }
     shared.fresh += 1;
-    Some(index)
+    slot(index as usize)
+}
+
+/// A free slot for a request that nobody serves on this thread; it goes back where it ends.
+pub fn take() -> Option<&'static Slot> {
+    with_own(Own::take)
 }
 
 /// Makes a slot free for the next request.
-#[inline]
-pub(super) fn give_back(index: u32) {
-    OWN.with(|own| {
-        let own = &mut *own.borrow_mut();
-        if !own.armed {
-            own.arm();
-        }
-        if own.len == KEEP {
-            spill(own);
-        }
-        if let Some(place) = own.free.get_mut(own.len) {
-            *place = index;
-            own.len += 1;
-        }
-    });
-}
-
-/// A thread that replies to what others receive would collect slots without end.
 #[cold]
-fn spill(own: &mut Own) {
-    own.len = KEEP - BATCH;
-    SHARED.lock().free.extend(&own.free[own.len..]);
+pub(super) fn give_back(slot: &'static Slot) {
+    with_own(|own| own.put(slot));
 }
 
 /// Every slot that was ever used.

@@ -1,11 +1,12 @@
 //! An interrupt before, during and after its request, in every order that threads may take. Run by `scripts/model`.
 
-use super::super::handler::{Call, Handler, Provides};
-use super::super::inflight::{Arrival, Slot, Token, find, take};
+use super::super::handler::{Handler, Provides};
+use super::super::inflight::{Arrival, Marks, Slot, Token, find, take};
 use super::super::{Config, Kind};
 use super::*;
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
+use crate::decode::Operation;
 use crate::mount;
 use loom::thread;
 use std::os::unix::net::UnixDatagram;
@@ -19,7 +20,7 @@ impl Handler for Nobody {
     }
     fn init(&self, _: &mut fuse_conn_info) {}
     fn destroy(&self) {}
-    fn call(&self, _: Call<'_>) {}
+    fn call(&self, _: &Session, _: Token, _: &InHeader, _: &Operation<'_>) {}
     fn retrieved(&self, _: Token, _: &InHeader, _: &NotifyRetrieveIn, _: usize, _: &mut fuse_bufvec) {}
 }
 
@@ -44,14 +45,14 @@ fn slot(token: Token) -> &'static Slot {
 /// A request goes the way that `Session::process` sends it.
 fn arrive(session: &Session, unique: u64) -> Token {
     let token = take().unwrap().arrive(&Arrival {
-        unique,
-        nodeid: 1,
-        opcode: Opcode::Read as u32,
+        head: &InHeader { unique, nodeid: 1, opcode: Opcode::Read as u32, ..InHeader::default() },
         flags: 0,
-        ctx: [0; 4],
+        umask: 0,
         session: session.address(),
         channel: core::ptr::null_mut(),
         userdata: core::ptr::null_mut(),
+        marks: Marks::empty(),
+        server: 0,
     });
     session.meet_interrupts(token, unique, session.channel().unwrap());
     token

@@ -40,7 +40,7 @@ impl Session {
         let Some(node_bytes) = self.recovery.declared.get().filter(|_| self.state().is_none()) else { return Ok(()) };
         let state = State::create(*node_bytes);
         let state = state.inspect_err(|errno| log::error!("no memory for the session's state: {}", errno.desc()))?;
-        self.recovery.begin(state);
+        self.begin_state(state);
         Ok(())
     }
 

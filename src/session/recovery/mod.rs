@@ -12,6 +12,7 @@ mod takeover;
 
 pub use resent::{Hooks, Verdict};
 
+use super::detour::Why;
 use super::{Session, inflight};
 use crate::abi::wire::UNIQUE_RESEND;
 use crate::decode::{Operation, Request};
@@ -26,7 +27,6 @@ use resent::Queue;
 use saved::Saved;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a session has of this.
 #[derive(Default)]
@@ -34,8 +34,6 @@ pub(super) struct Recovery {
     /// Most bytes of a node's name, once the session was declared recoverable.
     declared: OnceLock<usize>,
     state: OnceLock<State>,
-    /// Whether that is this session's to use: from the mount until it is left to a successor.
-    active: AtomicBool,
     hooks: OnceLock<Box<dyn Hooks>>,
     queue: Queue,
     /// Who keeps the fds.
@@ -53,23 +51,6 @@ pub struct State {
     inheritance: OnceLock<Inheritance>,
     /// Nobody else serves from the memory while this is open.
     lock: Mutex<Option<OwnedFd>>,
-}
-
-impl Recovery {
-    /// The state is there. False when there was one already.
-    fn begin(&self, state: State) -> bool {
-        let first = self.state.set(state).is_ok();
-        self.active.store(true, Ordering::Release);
-        first
-    }
-
-    /// The state is a successor's from now on. Nothing in flight may be using it.
-    fn leave(&self) {
-        self.active.store(false, Ordering::Release);
-        if let Some(state) = self.state.get() {
-            *state.lock.lock() = None;
-        }
-    }
 }
 
 impl State {
@@ -159,11 +140,22 @@ impl Session {
     /// What the session keeps for a successor, if it does.
     #[inline]
     pub fn state(&self) -> Option<&State> {
-        if self.recovery.active.load(Ordering::Acquire) { self.recovery.state.get() } else { None }
+        // It is this session's to use from the mount until it is left to a successor.
+        if self.detour.why().contains(Why::KEPT) { self.recovery.state.get() } else { None }
     }
 
-    /// The state is a successor's from now on.
+    /// The state is there. False when there was one already.
+    fn begin_state(&self, state: State) -> bool {
+        let first = self.recovery.state.set(state).is_ok();
+        self.detour.set(Why::KEPT, true);
+        first
+    }
+
+    /// The state is a successor's from now on. Nothing in flight may be using it.
     pub(super) fn leave_state(&self) {
-        self.recovery.leave();
+        self.detour.set(Why::KEPT, false);
+        if let Some(state) = self.recovery.state.get() {
+            *state.lock.lock() = None;
+        }
     }
 }

@@ -227,7 +227,7 @@ impl Session {
     /// An INIT that was answered as far as the state knows, but not as far as the kernel does.
     #[cold]
     pub(in crate::session) fn answer_init_again(&self, channel: &Channel, unique: u64) -> bool {
-        let Some(state) = self.state().filter(|_| self.stage.load(Ordering::SeqCst) == Stage::SERVING) else {
+        let Some(state) = self.state().filter(|_| self.stage() == Stage::SERVING) else {
             return false;
         };
         let fixed = state.saved.lock().fixed;

@@ -52,7 +52,7 @@ impl Session {
         let mounted = Mounted { mount: mount_of(&saved), nowhere: fd::nowhere()? };
         let state = State::new(memory, lock, nodes, saved.clone());
         let _ = state.inheritance.set(inheritance);
-        if !self.recovery.begin(state) {
+        if !self.begin_state(state) {
             return refuse(Errno::EBUSY, "it has a state already");
         }
         let channel = self.take_device(device)?;
@@ -93,7 +93,7 @@ impl Session {
                 &format!("init now asks for other things: {}", difference(&fixed.reply, &out)),
             );
         }
-        self.stage.store(Stage::SERVING, Ordering::SeqCst);
+        self.enter(Stage::SERVING);
         self.try_passthrough(channel);
         start::answered();
         Ok(())
