@@ -1,7 +1,7 @@
 """Through the kernel: requests a second on a real mount, beside the raw loop; daemon and load on one processor."""
 
 from context import named
-from report import Bars, Goal, Section, Table
+from report import NOISE, Bars, Goal, Section, Table
 
 LOADS = [(case, clients) for case in ("stat", "read4k", "create") for clients in (1, 4, 16)]
 WAYS = {
@@ -45,7 +45,8 @@ def goal(case, clients, figures):
     if clients == 1:
         what, reference, bar = "raw", figures["raw"], 0.97
     else:
-        what, reference, bar = "better of system's modes", max(figures["system -s"], figures["system default"]), 1
+        reference = max(figures["system -s"], figures["system default"])
+        what, bar = "better of system's modes", 1 - NOISE
     what = f"{named(case, clients)}, pinned: ours default / {what}"
     return Goal(what, figures["ours default"] / reference, bar, at_most=False)
 
