@@ -71,6 +71,7 @@ def profiled(bench, options):
     with bench.mounted(command, "ours") as mount:
         for case in ("stat", "lookup", "read4k", "write4k", "readdir"):
             bench.load(mount, case, requests=1)
+        bench.load(mount, "stat", clients=16, requests=10)
     return functions(Path(f"{profile}.1"))
 
 

@@ -3,17 +3,18 @@
 use super::slot::{INDEX_BITS, Slot, Token};
 use crate::transport::threads::{AtEnd, here};
 use core::cell::Cell;
+use once_cell::race::OnceRef;
 use parking_lot::Mutex;
-use std::sync::OnceLock;
 
-/// Slots of one chunk; chunks are allocated when they are first needed and kept.
-const CHUNK: usize = 256;
+/// Slots of one chunk, a page; chunks are allocated when they are first needed and kept.
+const CHUNK: usize = 32;
 const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
 /// How many slots a thread keeps for itself, and how many move at once.
 const KEEP: usize = 64;
 const BATCH: usize = 32;
 
-static SLOTS: [OnceLock<&[Slot; CHUNK]>; CHUNKS] = [const { OnceLock::new() }; CHUNKS];
+// All zero, so that it takes no memory where nothing is.
+static SLOTS: [OnceRef<'static, [Slot; CHUNK]>; CHUNKS] = [const { OnceRef::new() }; CHUNKS];
 
 /// The slots that no thread keeps.
 struct Shared {
