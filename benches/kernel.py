@@ -18,12 +18,12 @@ def reached(bench, way, load, pinned):
         return bench.load(mount, *load, pinned=pinned)
 
 
-def compare(bench, ways, loads, pinned, rounds=None):
+def compare(bench, ways, loads, pinned):
     """{load: {way: operations a second}}. Each figure is of a daemon that has just been started."""
     found = {}
     for load in loads:
         turns = {name: lambda way=way: reached(bench, way, load, pinned) for name, way in ways.items()}
-        found[load] = bench.medians(turns, rounds)
+        found[load] = bench.medians(turns)
     return found
 
 

@@ -43,7 +43,7 @@ from context import ROOT, harness
 CASES = {
     "dispatch": 30,
     "kernel": 90,
-    "unpinned": 110,
+    "unpinned": 100,
     "cpu": 60,
     "uring": 60,
     "data": 80,

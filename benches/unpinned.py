@@ -13,7 +13,6 @@ WAYS = {
     "ours clone_fd": ("ours", "-o", "clone_fd"),
 }
 POLLING = ("-o", "busy_poll=50")  # microseconds
-ROUNDS = 7  # where the scheduler places whom makes for a wider spread
 
 
 def goal(case, clients, figures):
@@ -44,7 +43,7 @@ def sleeping(bench):
 
 def run(bench):
     ways = WAYS | ({"ours busy_poll=50": ("ours", *POLLING)} if bench.takes(*POLLING) else {})
-    found = kernel.compare(bench, ways, LOADS, pinned=False, rounds=ROUNDS)
+    found = kernel.compare(bench, ways, LOADS, pinned=False)
     table, goals = sleeping(bench)
     return Section(
         "Through the kernel, not pinned",
