@@ -44,7 +44,7 @@ CASES = {
     "dispatch": 30,
     "kernel": 90,
     "unpinned": 100,
-    "cpu": 60,
+    "cpu": 90,
     "uring": 60,
     "data": 80,
     "memory": 30,
