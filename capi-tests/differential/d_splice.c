@@ -141,6 +141,8 @@ static void want_move(struct fuse_conn_info *conn)
 
 /* ---- requests ---- */
 
+static int sink_fd = -1;
+
 static void small_max_write(struct fuse_conn_info *conn)
 {
     conn->max_write = MAX_WRITE;
@@ -153,9 +155,14 @@ static void put_write(size_t size, size_t stated)
     put(pattern(size), size);
 }
 
-/* A thread that has seen a large write expects more. */
+/* A thread that has seen a large write expects more, if it does not copy what comes to memory. */
 static void warm_up(void)
 {
+    struct fuse_bufvec data = FUSE_BUFVEC_INIT(65536), file = FUSE_BUFVEC_INIT(65536);
+    data.buf[0].mem = (void *)pattern(65536);
+    file.buf[0].flags = FUSE_BUF_IS_FD;
+    file.buf[0].fd = sink_fd;
+    fuse_buf_copy(&file, &data, 0);
     silent = true;
     put_write(131072, 131072);
     receive(NULL);
@@ -233,6 +240,7 @@ int main(void)
     replies("moved");
     session_stop();
 
+    sink_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
     in_init = small_max_write;
     session_start((struct setup){ .splice_in = true });
     received();

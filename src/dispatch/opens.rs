@@ -6,7 +6,6 @@
 
 use super::request::{Pending, find};
 use crate::abi::c::lowlevel::fuse_req_t;
-use crate::abi::flags::OpenFlags;
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::{EntryOut, InHeader, OpenOut, UNIQUE_RESEND};
 use crate::passthrough::{Kept, Mode};
@@ -64,9 +63,6 @@ impl Pending {
         let ino = entry.map_or(self.slot().nodeid(), |entry| entry.nodeid);
         let directory = is(self.slot().opcode(), &[Opcode::Opendir]);
         let attached = self.take_attached(ino);
-        if !directory {
-            self.session().opened(open.open_flags & OpenFlags::DIRECT_IO.bits() != 0);
-        }
         let counted = if directory { None } else { self.session().opening(ino, attached, &mut open) };
         if let Some(mode) = counted {
             note_open(self.session(), self.slot(), ino, mode);

@@ -3,8 +3,8 @@
 //! A request that comes through a pipe costs two system calls more, so only the data of large writes is worth it: it
 //! goes on from the pipe to a file without being copied in between. The kernel does not say beforehand what comes next,
 //! but large writes come in rows. So one makes the thread expect more of them, and a few requests of another kind end
-//! that. Data that does not come out of the page cache is copied into the pipe, which pays at no size: direct writes
-//! are received into memory. So is every request of sessions without write_buf, or that do not want
+//! that. A thread that copies data to memory receives it there: a pipe would be a detour, and where the data does not come
+//! out of the page cache one copy more. So is every request of sessions without write_buf, or that do not want
 //! FUSE_CAP_SPLICE_READ.
 
 use super::Session;
@@ -56,7 +56,7 @@ impl Intake {
         }
         let received = session.receive(|| channel.recv(memory)).map(in_memory)?;
         if let (Received::InMemory(size), true) = (received, session.splices_writes()) {
-            let large = size >= LARGE && is_cached_write(memory);
+            let large = size >= LARGE && is_worth_a_pipe(memory);
             self.patience = if large { PATIENCE } else { self.patience.saturating_sub(1) };
         }
         Ok(received)
@@ -140,9 +140,11 @@ fn in_memory(size: usize) -> Received {
     if size == 0 { Received::Ended } else { Received::InMemory(size) }
 }
 
-/// Whether a message is a write of data that lies in the page cache, as far as can be told.
-pub(super) fn is_cached_write(message: &[u8]) -> bool {
+/// Whether a message is a write of data that goes on to a file; where that is not known, of data that lies in the page
+/// cache, as far as can be told.
+pub(super) fn is_worth_a_pipe(message: &[u8]) -> bool {
     let Some((header, arguments)) = message.split_at_checked(size_of::<InHeader>()) else { return false };
     decode::header(header).is_some_and(|header| header.opcode == Opcode::Write as u32)
-        && WriteIn::read_from_prefix(arguments).is_ok_and(|(arg, _)| arg.flags & libc::O_DIRECT as u32 == 0)
+        && WriteIn::read_from_prefix(arguments)
+            .is_ok_and(|(arg, _)| pipe::passes_on().unwrap_or(arg.flags & libc::O_DIRECT as u32 == 0))
 }

@@ -126,8 +126,6 @@ pub struct Session {
     wants: AtomicU64,
     /// Whether the data of large writes may stay in a pipe.
     splices_writes: AtomicBool,
-    /// Whether the file that was opened last is read and written past the page cache.
-    opens_direct: AtomicBool,
     /// How far the session is, a [`Stage`].
     stage: AtomicU8,
     /// The daemon's init was called, and its destroy was not.
@@ -172,7 +170,6 @@ impl Session {
             resends: AtomicBool::new(false),
             wants: AtomicU64::new(0),
             splices_writes: AtomicBool::new(false),
-            opens_direct: AtomicBool::new(false),
             stage: AtomicU8::new(Stage::NEW),
             started: AtomicBool::new(false),
             channel: OnceLock::new(),
@@ -238,19 +235,10 @@ impl Session {
         self.wants.load(Ordering::Relaxed)
     }
 
-    /// Whether the data of large writes may stay in a pipe: the daemon wants it, takes it there, and it comes out of the
-    /// page cache, judging by the last file that was opened.
+    /// Whether the data of large writes may stay in a pipe: the daemon wants it, and takes it there.
     #[inline]
     fn splices_writes(&self) -> bool {
-        self.splices_writes.load(Ordering::Relaxed) && !self.opens_direct.load(Ordering::Relaxed)
-    }
-
-    /// A file was opened, to be read and written past the page cache or not.
-    #[inline]
-    pub fn opened(&self, direct: bool) {
-        if self.opens_direct.load(Ordering::Relaxed) != direct {
-            self.opens_direct.store(direct, Ordering::Relaxed);
-        }
+        self.splices_writes.load(Ordering::Relaxed)
     }
 
     /// The address by which requests in flight name their session.

@@ -2,7 +2,7 @@
 
 use super::handler::Provides;
 use super::inflight::{self, Arrival, Extensions, Marks, Own, Slot, Token};
-use super::intake::is_cached_write;
+use super::intake::is_worth_a_pipe;
 use super::{Channel, Session, Stage};
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
 use crate::abi::flags::InitFlags;
@@ -71,7 +71,7 @@ impl Session {
                 Ok(request) => self.serve_detour(channel, request),
                 Err(fault) => self.report(channel, &fault, size),
             }
-            return is_cached_write(head);
+            return is_worth_a_pipe(head);
         }
         // What cannot be read is missing from the message, which is refused then.
         let there = head.len() + read_some(pipe, rest);

@@ -12,6 +12,7 @@ use super::fork;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
+use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// A pipe, both ends of it: close-on-exec and non-blocking, since nobody else reads what would have to be waited for.
@@ -76,6 +77,20 @@ impl Pipe {
         let asked = unsafe { libc::ioctl(self.reader.as_raw_fd(), libc::FIONREAD, &raw mut waiting) };
         asked == 0 && waiting == 0
     }
+}
+
+thread_local! {
+    static PASSES_ON: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// The calling thread has copied a large amount of data to a file, or to memory.
+pub fn note_copied(to_file: bool) {
+    let _ = PASSES_ON.try_with(|passes| passes.set(Some(to_file)));
+}
+
+/// Whether what the calling thread copied last went to a file; none before it did so.
+pub fn passes_on() -> Option<bool> {
+    PASSES_ON.try_with(Cell::get).unwrap_or_default()
 }
 
 /// Reads as many bytes from a pipe as `into` has room for; what is shorter than that has ended early.

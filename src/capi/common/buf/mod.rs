@@ -12,9 +12,13 @@ pub use splice::{Moved, splice, unpipe};
 
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec};
 use crate::capi::log;
+use crate::transport::pipe::note_copied;
 use copy::copy;
 use core::ffi::c_int;
 use nix::errno::Errno;
+
+/// Of so many bytes it matters whether they came through a pipe.
+const LARGE: usize = 64 << 10;
 
 /// Bytes in a buffer vector, from its first buffer on, whatever its position. The largest size_t when they cannot be
 /// counted. Since libfuse 3.0.
@@ -53,9 +57,16 @@ pub unsafe extern "C" fn fuse_buf_copy(
         // SAFETY: the caller vouches for the vector.
         return unsafe { fuse_buf_size(dst) } as libc::ssize_t;
     }
+    // SAFETY: the caller vouches for the vector.
+    let to_file = unsafe { piece::Piece::at(dst) }.is_some_and(|piece| piece.is_file());
     // SAFETY: the caller vouches for both vectors.
     match unsafe { copy(dst, src, flags) } {
-        Ok(copied) => copied as libc::ssize_t,
+        Ok(copied) => {
+            if copied >= LARGE {
+                note_copied(to_file);
+            }
+            copied as libc::ssize_t
+        }
         Err(errno) => -(errno as c_int) as libc::ssize_t,
     }
 }
