@@ -97,6 +97,25 @@ def newer_fusermount3(guard):
     subprocess.run(["umount", "--lazy", "/usr/bin/fusermount3"], check=True)
 
 
+URING_SWITCH = Path("/sys/module/fuse/parameters/enable_uring")
+
+
+@pytest.fixture
+def uring_switch():
+    """The file that says whether the kernel offers io_uring; as it was afterwards."""
+    if not os.access(URING_SWITCH, os.W_OK):
+        pytest.skip("FUSE over io_uring: the kernel does not have it (6.14, CONFIG_FUSE_IO_URING), or run as root")
+    before = URING_SWITCH.read_text()
+    yield URING_SWITCH
+    URING_SWITCH.write_text(before)
+
+
+@pytest.fixture
+def io_uring(uring_switch):
+    """The kernel offers io_uring."""
+    uring_switch.write_text("Y")
+
+
 @pytest.fixture
 def guard():
     """The test's folder with its mount point, its daemons and children; see harness.Guard."""

@@ -1,6 +1,6 @@
 /*
  * Mounts the file system in memory and writes down what the kernel asks of it: `m_ops <mountpoint> [option]...`.
- * Looking up "@<name>" begins the case <name>.
+ * Looking up "@<name>" begins the case <name>. With M_OPS_THREADS in the environment the multi-threaded loop serves.
  */
 #include "memfs.h"
 
@@ -21,7 +21,7 @@ static int serve(struct fuse_session *se, const char *mountpoint)
     if (fuse_session_mount(se, mountpoint) != 0)
         return 4;
     say("mounted");
-    int result = fuse_session_loop(se);
+    int result = getenv("M_OPS_THREADS") != NULL ? fuse_session_loop_mt(se, NULL) : fuse_session_loop(se);
     begin_case("end");
     say("loop returned %d exited %d", result, fuse_session_exited(se));
     fuse_session_unmount(se);

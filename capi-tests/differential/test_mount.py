@@ -56,6 +56,23 @@ def test_script(library, binaries, system_script, tmp_path, count):
     check(system_script, ours, library, count)
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_script_over_io_uring(library, binaries, system_script, tmp_path, count, io_uring):
+    """What comes over io_uring is what comes through the device. Nobody waits for a release, which with several threads
+    may come in the midst of the next case."""
+
+    def waited_for(found):
+        kept = {
+            case: [line for line in lines if not line.startswith(("release(", "releasedir("))]
+            for case, lines in found.cases.items()
+        }
+        return Transcript(found.library, kept)
+
+    env = programs.environment(ours=True) | {"M_OPS_THREADS": "1"}
+    ours = script_transcript(binary_for(binaries, library), env, tmp_path, [*OPTIONS, "-o", "io_uring"])
+    check(waited_for(system_script), waited_for(ours), library, count)
+
+
 def end_by(how, binary, env, folder):
     with mounted(binary, env, folder) as daemon:
         if how == "umount":

@@ -93,8 +93,7 @@ pub fn generate(root: &Path, surface: &Surface) -> Result<Output> {
          library of that name does not have the symbol either. A file counts as a test of a function when it is a C\n\
          file that calls it by name, or a C or Python file with a marker `covers: name`.\n\n\
          What fuse_service.h declares is there as in a libfuse that was built without services: it answers that there\n\
-         is none. There is no io_uring yet: FUSE_CAP_OVER_IO_URING is not offered, and fuse_req_is_uring() and\n\
-         fuse_req_get_payload() answer as for a request that came through /dev/fuse, false and -EINVAL.\n\n",
+         is none.\n\n",
     );
     summary(&mut out, &rows);
     out.push_str("\n## Symbols\n\n");

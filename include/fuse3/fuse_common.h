@@ -189,7 +189,10 @@ struct fuse_conn_info {
     uint32_t max_backing_stack_depth;
     /** Ask the kernel for no interrupt requests: an interrupted operation goes on until it is answered (3.18). */
     uint32_t no_interrupt: 1;
-    /** With io_uring: the thread that received a request also answers it (3.19). */
+    /**
+     * With io_uring: the thread that received a request also answers it (3.19). A promise that this library has no use
+     * for.
+     */
     uint32_t io_uring_single_issuer: 1;
     /** Room for later bits; 0. */
     uint32_t padding: 30;
@@ -480,8 +483,9 @@ struct libfuse_version {
 #define FUSE_CAP_NO_EXPORT_SUPPORT (1UL << 30)
 
 /**
- * Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the mount option `io_uring` asks
- * for it too. On by default (3.18, Linux 6.14).
+ * Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the option `io_uring` or
+ * FUSE_URING_ENABLE in the environment asks for it too. On by default. Not offered where the library could not do it: for
+ * recoverable sessions and those with I/O functions of their own (3.18, Linux 6.14).
  */
 #define FUSE_CAP_OVER_IO_URING (1UL << 31)
 

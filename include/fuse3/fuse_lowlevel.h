@@ -1869,19 +1869,22 @@ void fuse_session_process_buf(struct fuse_session *se, const struct fuse_buf *bu
 /**
  * Whether the request came over io_uring rather than in a read of /dev/fuse.
  *
- * This library has no io_uring yet and does not offer FUSE_CAP_OVER_IO_URING, so the answer is false. May be called on
- * any thread until the reply. Since libfuse 3.18, Linux 6.14.
+ * False, after a log line, for a request that is not in flight. May be called on any thread until the reply. Since libfuse
+ * 3.18, Linux 6.14.
  */
 bool fuse_req_is_uring(fuse_req_t req);
 
 /**
  * The buffer of a request that came over io_uring, for a reply that is made in place.
  *
- * - `payload`, `payload_sz`: set to the buffer and its size in bytes.
- * - `mr`: for later use; may be NULL.
+ * - `payload`, `payload_sz`: set to the buffer and its size in bytes, which is `max_write` or more. A reply by
+ *   fuse_reply_buf() or fuse_reply_iov() whose data begins there is not copied. It is the library's, and the daemon's to
+ *   fill until the reply. The data of a large write lies there, too.
+ * - `mr`: set to NULL, for later use; may be NULL.
  *
- * Returns 0, or -EINVAL for a request that came another way, which leaves the arguments alone: so far, every request.
- * May be called on any thread until the reply. Since libfuse 3.18, Linux 6.14.
+ * Returns 0, or -EINVAL, and leaves the arguments alone, for a request that came another way or is not in flight, and after
+ * a log line when `payload` or `payload_sz` is NULL. May be called on any thread until the reply. Since libfuse 3.18, Linux
+ * 6.14.
  *
  * The caller owes:
  * The pointers are NULL or have room for a value.

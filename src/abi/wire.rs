@@ -23,6 +23,14 @@ pub const MAX_NR_SECCTX: u32 = 31;
 pub const EXT_GROUPS: u32 = 32;
 /// Largest number of iovecs in an ioctl retry.
 pub const IOCTL_MAX_IOV: usize = 256;
+/// io_uring command: makes an entry of a queue known to the kernel (since 7.42).
+pub const URING_CMD_REGISTER: u32 = 1;
+/// io_uring command: answers the request in an entry, and waits for the next.
+pub const URING_CMD_COMMIT_AND_FETCH: u32 = 2;
+/// Where the fixed arguments are in the headers of an io_uring entry, behind the head, and how many bytes there may be.
+pub const URING_ARGUMENTS: usize = 128;
+/// Where a [`UringEntInOut`] is in the headers of an io_uring entry, behind head and fixed arguments.
+pub const URING_ENT_IN_OUT: usize = 256;
 /// Bytes of an entry reply's payload before the name in a directory buffer.
 pub const NAME_OFFSET: usize = 24;
 /// Bytes of a readdirplus record before the name.
@@ -138,6 +146,10 @@ wire! {
     NotifyPruneOut { count: u32, padding: u32, spare: u64 }
     /// Argument of `FUSE_DEV_IOC_BACKING_OPEN`.
     BackingMap { fd: i32, flags: u32, padding: u64 }
+    /// What a message over io_uring says of itself besides its head: `payload_sz` bytes are in the entry's payload.
+    UringEntInOut { flags: u64, commit_id: u64, payload_sz: u32, padding: u32, reserved: u64 }
+    /// Argument of the io_uring commands.
+    UringCmdReq { flags: u64, commit_id: u64, qid: u16, padding: [u8; 6] }
     LseekIn { fh: u64, offset: u64, whence: u32, padding: u32 }
     LseekOut { offset: u64 }
     CopyFileRangeIn { fh_in: u64, off_in: u64, nodeid_out: u64, fh_out: u64, off_out: u64, len: u64, flags: u64 }

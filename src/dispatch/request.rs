@@ -7,7 +7,9 @@ use crate::session::inflight::{self, Claim, Marks, Slot, Token};
 use crate::session::{Session, State};
 use crate::transport::Channel;
 use crate::transport::pipe::Outgoing;
+use crate::transport::uring::Seat;
 use core::mem::ManuallyDrop;
+use core::ptr::NonNull;
 use nix::errno::Errno;
 use std::io::IoSlice;
 use zerocopy::{Immutable, IntoBytes};
@@ -60,6 +62,24 @@ pub fn with_request<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Session,
     Some(f(unsafe { &*pin.slot().session().cast::<Session>() }, pin.slot()))
 }
 
+/// The channel that a request came in through.
+///
+/// # Safety
+/// The request is claimed or pinned as long as the borrow lasts.
+#[inline]
+unsafe fn channel_of(slot: &Slot) -> &Channel {
+    // SAFETY: the address is that of a Channel: `arrive` stored it. Channels are owned by the session and live as long as it
+    // does, and the session waits for claims and pins before it goes away (`Session::destroy`).
+    unsafe { &*slot.channel().cast::<Channel>() }
+}
+
+/// Lends the entry of io_uring to `f` that the request came through; none when it came another way, and, after a log line,
+/// when it is gone.
+pub fn with_seat<R>(req: fuse_req_t, function: &str, f: impl FnOnce(&Seat) -> R) -> Option<R> {
+    // SAFETY: the request is pinned meanwhile.
+    with_request(req, function, |_, slot| unsafe { channel_of(slot) }.as_seat().map(f)).flatten()
+}
+
 /// A request that the caller, and nobody else, has the right to reply to. Dropped unanswered, it ends without a
 /// reply.
 pub struct Pending {
@@ -95,9 +115,14 @@ impl Pending {
 
     #[inline]
     fn channel(&self) -> &Channel {
-        // SAFETY: the address is that of a Channel: `arrive` stored it. Channels are owned by the session and live as
-        // long as it does; see `session`.
-        unsafe { &*self.slot().channel().cast::<Channel>() }
+        // SAFETY: the claim is there as long as the borrow.
+        unsafe { channel_of(self.slot()) }
+    }
+
+    /// Where the payload of a reply over io_uring goes, so that it can be read there straight away. It is the caller's until
+    /// the reply.
+    pub fn room(&self) -> Option<NonNull<[u8]>> {
+        self.channel().as_seat()?.room()
     }
 
     /// Replies with `parts` as the payload, which goes out as one message. `error` is 0 or a negative errno. A request

@@ -17,6 +17,7 @@
 mod args;
 pub mod cmdline;
 pub mod group;
+pub mod io_uring;
 pub mod loop_config;
 mod parse;
 pub mod scan;

@@ -49,6 +49,7 @@ impl Session {
     /// Answers CUSE_INIT. A session of another kind never gets here.
     pub(super) fn negotiate_device(&self, channel: &Channel, unique: u64, arg: &CuseInitIn) {
         let Kind::CharDevice(device) = &self.kind else { return };
+        self.decline_uring();
         if self.debug() {
             log::debug!("CUSE_INIT: {}.{} flags={:#x}", arg.major, arg.minor, arg.flags);
         }

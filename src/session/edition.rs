@@ -41,7 +41,7 @@ pub const EDITION: Edition = Edition {
 pub const EDITION: Edition = Edition {
     minor: crate::abi::wire::KERNEL_MINOR_VERSION,
     known: (FUSE_CAP_SECURITY_CTX << 1) - 1,
-    wanted: ALWAYS_WANTED,
+    wanted: ALWAYS_WANTED | FUSE_CAP_OVER_IO_URING,
     unsent: 0,
     loops_reset: false,
     large_writes: true,

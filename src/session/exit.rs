@@ -12,6 +12,7 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 
 /// State of the exit protocol.
 #[derive(Default)]
@@ -127,10 +128,11 @@ impl Session {
         guard.gate.enter(thread.number()).then_some(guard)
     }
 
-    /// Waits until the exit is asked for, a worker has ended, or a signal came.
-    pub(super) fn wait_for_bell(&self) -> Result<(), Errno> {
+    /// Waits until the exit is asked for, a worker has ended, or a signal came; for so long at most, if that is said.
+    pub(super) fn wait_for_bell(&self, limit: Option<Duration>) -> Result<(), Errno> {
         let bell = self.exit.bell()?;
-        let rung = match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE) {
+        let limit = limit.map_or(PollTimeout::NONE, |limit| limit.try_into().unwrap_or(PollTimeout::MAX));
+        let rung = match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], limit) {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno),
         };

@@ -8,7 +8,7 @@ use crate::abi::c::common::cap::*;
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::flags::InitFlags;
 use crate::abi::wire::{InitIn, InitOut, KERNEL_VERSION, MIN_MINOR_VERSION, MIN_READ_BUFFER};
-use crate::transport::{Channel, page_size};
+use crate::transport::{Channel, fork, page_size};
 use nix::errno::Errno;
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
@@ -68,6 +68,7 @@ impl Session {
                 let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
                 if agreed && sent.is_ok() {
                     self.try_passthrough(channel);
+                    self.begin_uring();
                     start::answered();
                 }
             }
@@ -106,6 +107,7 @@ impl Session {
             further |= offer & InitFlags::HAS_RESEND;
         }
         conn.max_write = conn.max_write.min(largest);
+        further |= self.agree_uring(&mut conn, offer);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
         let out = reply(&mut conn, version, arg, offer, further);
         *self.conn.lock() = conn;
@@ -130,7 +132,9 @@ impl Session {
         conn.capable_ext = if ext { capable } else { 0 };
         conn.want_ext = default;
         self.started.store(true, Ordering::SeqCst);
+        let mut process = fork::Watch::begin();
         let Agreed { further, passthrough } = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
+        self.note_fork(process.is_child());
         conn.capable_ext = capable;
         self.check(conn, capable)?;
         self.init_withdrawn()?;
@@ -179,8 +183,9 @@ impl Session {
         if arg.minor >= 38 {
             capable |= FUSE_CAP_EXPIRE_ONLY;
         }
-        // Not offered until it is there.
-        capable &= !FUSE_CAP_OVER_IO_URING;
+        if !self.could_use_uring() {
+            capable &= !FUSE_CAP_OVER_IO_URING;
+        }
         // A program built before 3.17 has no fields for what came with passthrough.
         let fits = if self.config.compat_file_info { FUSE_CAP_PASSTHROUGH - 1 } else { u64::MAX };
         capable & fits & EDITION.known

@@ -11,9 +11,14 @@ use crate::sync::{AtomicUsize, Mutex, fence};
 use core::sync::atomic::Ordering;
 use nix::errno::Errno;
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 /// Interrupts that are kept at most. A kernel never has that many under way, another peer may send what it likes.
 const KEPT: usize = 1024;
+
+/// How long an interrupt waits for its request where requests come over io_uring. Interrupts still come from the device,
+/// where the kernel does not find such a request: to give one back would lose it.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An interrupt whose request is not in flight: it finished, or it was read by another thread that has not
 /// registered it yet.
@@ -25,6 +30,8 @@ struct Early {
     target: u64,
     /// Address of the channel that it was read from: the kernel looks for the request in that channel's queue only.
     channel: usize,
+    /// When it was read.
+    since: Instant,
 }
 
 /// Interrupts without their request.
@@ -54,7 +61,7 @@ impl Session {
             let _ = self.send(channel, unique, -(Errno::ENOSYS as i32), &[]);
             return;
         }
-        match self.find_or_keep(Early { unique, target, channel: address(channel) }) {
+        match self.find_or_keep(Early { unique, target, channel: address(channel), since: Instant::now() }) {
             Found::Pinned(pin) => pin.interrupt(),
             Found::Kept { displaced: Some(early) } => self.send_back(channel, early),
             Found::Kept { displaced: None } => {}
@@ -101,7 +108,8 @@ impl Session {
     }
 
     /// A request arrived: an interrupt may be there already. One that is not for it, but came through the same channel,
-    /// goes back to the kernel, which sends it again if it still has the request.
+    /// goes back to the kernel, which sends it again if it still has the request. Over io_uring that is not possible: there
+    /// one whose request must be over is dropped.
     #[inline]
     pub(super) fn meet_interrupts(&self, token: Token, unique: u64, channel: &Channel) {
         if self.interrupts.count.load(Ordering::SeqCst) != 0 {
@@ -113,13 +121,17 @@ impl Session {
     fn meet_early(&self, token: Token, unique: u64, channel: &Channel) {
         let mut early = self.interrupts.early.lock();
         let mine = early.iter().position(|e| e.target == unique);
-        let met = mine.or_else(|| early.iter().position(|e| e.channel == address(channel)));
+        let rings = self.has_rings();
+        let is_over = |e: &Early| if rings { e.since.elapsed() > PATIENCE } else { e.channel == address(channel) };
+        let met = mine.or_else(|| early.iter().position(is_over));
         let Some(met) = met.and_then(|at| early.remove(at)) else { return };
         self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
         drop(early);
-        if mine.is_none() {
+        if mine.is_none() && !rings {
             self.send_back(channel, met);
-        } else if let Some(pin) = inflight::find(token).and_then(|slot| slot.pin(token)) {
+        } else if mine.is_some()
+            && let Some(pin) = inflight::find(token).and_then(|slot| slot.pin(token))
+        {
             pin.mark_interrupted();
         }
     }

@@ -25,6 +25,7 @@ mod recovery;
 mod single;
 pub mod start;
 mod teardown;
+mod uring;
 pub mod wants;
 
 pub use cuse::CharDevice;
@@ -57,6 +58,7 @@ use std::io::IoSlice;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use uring::Uring;
 use zerocopy::IntoBytes;
 
 /// What a session is made with.
@@ -70,6 +72,8 @@ pub struct Config {
     pub max_read: u32,
     /// The program's `struct fuse_file_info` ends after 40 bytes: it was built before 3.17.
     pub compat_file_info: bool,
+    /// Requests are to come over io_uring where that is possible, so many at most at each of its queues.
+    pub io_uring: Option<u32>,
     /// The daemon's pointer, passed to callbacks.
     pub userdata: usize,
 }
@@ -145,6 +149,7 @@ pub struct Session {
     passthrough: Passthrough,
     recovery: Recovery,
     pause: Pause,
+    uring: Uring,
     exit: Exit,
     /// Who may use the file system besides root, under `allow_root`.
     owner: u32,
@@ -181,6 +186,7 @@ impl Session {
             passthrough: Passthrough::default(),
             recovery: Recovery::default(),
             pause: Pause::default(),
+            uring: Uring::default(),
             exit: Exit::default(),
             owner: nix::unistd::getuid().as_raw(),
         })

@@ -8,6 +8,10 @@ use std::collections::HashMap;
 use std::io::IoSlice;
 use std::sync::atomic::Ordering;
 
+/// Set in the number of a retrieve notification where requests come over io_uring: the kernel looks for what is answered by
+/// its number, and these are none of its own numbers, which are even, too.
+const OVER_URING: u64 = 1 << 61;
+
 /// Retrieve notifications whose data has not arrived: number of the notification -> the daemon's cookie.
 #[derive(Default)]
 pub struct Retrieves {
@@ -32,6 +36,7 @@ impl Session {
             log::debug!("NOTIFY: code={} length={} {notification:?}", notification.code(), head.len);
         }
         let parts = [IoSlice::new(zerocopy::IntoBytes::as_bytes(&head)), IoSlice::new(fixed)];
+        self.hand_on_reply();
         channel.send(&[&parts, payload].concat())
     }
 
@@ -39,7 +44,7 @@ impl Session {
     pub fn await_retrieve(&self, cookie: usize) -> u64 {
         let mut waiting = self.retrieves.waiting.lock();
         waiting.last += 1;
-        let number = waiting.last;
+        let number = if self.has_rings() { OVER_URING | waiting.last << 1 } else { waiting.last };
         waiting.cookies.insert(number, cookie);
         number
     }

@@ -10,6 +10,7 @@ mod headcount;
 use super::Session;
 use super::inbox::Inbox;
 use super::single::report_child;
+use super::uring::{Loop, Rings};
 use crate::abi::opcode::Opcode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
@@ -20,6 +21,7 @@ use nix::sys::signal::{SigSet, Signal};
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// What a worker has for itself.
 struct Worker {
@@ -50,6 +52,7 @@ impl Session {
     pub fn run_pool(&self, config: LoopConfig) -> Result<i32, Errno> {
         self.channel_to_serve()?;
         self.exit.bell()?;
+        self.served_by(Loop::POOL);
         let _uncancellable = Uncancellable::from_now();
         let mut config = config;
         if config.clone_fd && self.loses_clones() {
@@ -58,22 +61,24 @@ impl Session {
         }
         let workers = Headcount::new(config.max_threads, config.max_idle_threads);
         let pool = Pool { session: self, config, workers, failure: Mutex::new(None) };
-        let outcome = threads::scope(&pool, |workers| {
-            let outcome = pool.supervise(workers);
+        let rings = Rings::new(self);
+        let serve = |seats: &threads::Threads<'_, _>, workers: &Workers<'_, '_>| {
+            let outcome = pool.supervise(workers, || rings.tend(seats));
             // Whatever ended it, workers that are left must hear of it. A loop that never ran leaves the session as it was.
             if !pool.workers.is_empty() {
                 self.exit();
             }
             outcome
-        });
-        let failure = pool.failure.lock().take();
+        };
+        let outcome = threads::scope(&rings, |seats| threads::scope(&pool, |workers| serve(seats, workers)));
+        let failure = pool.failure.lock().take().or_else(|| rings.take_failure());
         self.finish_loop(failure.map_or(outcome, Err))
     }
 }
 
 impl Pool<'_> {
-    /// Sees to it that there are workers, until the exit.
-    fn supervise(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
+    /// Sees to it that there are workers, until the exit. `tend` does what else is to be done, and says how soon again.
+    fn supervise(&self, workers: &Workers<'_, '_>, tend: impl Fn() -> Option<Duration>) -> Result<(), Errno> {
         while !self.session.exited() {
             if self.workers.nobody_waits()
                 && let Err(errno) = self.start_worker(workers)
@@ -82,7 +87,7 @@ impl Pool<'_> {
                 log::error!("no worker thread could be started: {}", errno.desc());
                 return Err(errno);
             }
-            self.session.wait_for_bell()?;
+            self.session.wait_for_bell(tend())?;
             if self.session.is_paused() {
                 workers.each(|worker| self.call_off(worker));
             }

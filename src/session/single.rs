@@ -4,6 +4,7 @@ use super::Session;
 use super::edition::EDITION;
 use super::inbox::Inbox;
 use super::intake::{Intake, Received};
+use super::uring::Loop;
 use crate::abi::wire::InHeader;
 use crate::transport::fork;
 use crate::transport::wake::Thread;
@@ -42,6 +43,7 @@ impl Session {
 
     /// Receives one message for a loop of the daemon's own.
     pub fn receive_one(&self, intake: &mut Intake, buf: &mut [u8]) -> Result<Received, Errno> {
+        self.served_by(Loop::OWN);
         intake.receive(self, self.channel_to_serve()?, buf)
     }
 
@@ -49,6 +51,7 @@ impl Session {
     /// the signal that asked for it.
     pub fn run(&self) -> Result<i32, Errno> {
         let channel = self.channel_to_serve()?;
+        self.served_by(Loop::SINGLE);
         let mut thread = Thread::current()?;
         let mut alarm = self.set_alarm();
         let mut process = fork::Watch::begin();

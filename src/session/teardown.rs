@@ -53,6 +53,7 @@ impl Session {
 
     /// Closes every end of the connection, which makes the kernel end what is in flight.
     fn retire(&self, nowhere: BorrowedFd<'_>) {
+        self.close_rings();
         let clones = self.clones.lock();
         for channel in clones.iter().map(AsRef::as_ref).chain(self.channel.get()) {
             if let Err(errno) = channel.retire(nowhere) {

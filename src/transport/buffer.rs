@@ -42,6 +42,11 @@ impl Buffer {
         self.size.get()
     }
 
+    /// Where it begins, for memory that is not only this process's to use.
+    pub(super) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
     /// Its bytes.
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping has `size` bytes, all of them initialised, and is borrowed as long as `self` is.

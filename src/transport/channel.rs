@@ -1,6 +1,7 @@
 //! One end of a connection.
 
 use super::custom::CustomIo;
+use super::uring::Seat;
 use crate::abi::wire::BackingMap;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, splice};
@@ -18,6 +19,9 @@ pub use nix::fcntl::SpliceFFlags as Splice;
 /// Largest number of pieces that one writev(2) takes.
 const IOV_MAX: usize = libc::UIO_MAXIOV as usize;
 
+/// Nothing is read from an entry of io_uring, nor spliced.
+const NO_MESSAGES: Result<usize, Errno> = Err(Errno::EBADF);
+
 /// Where requests come from, and where the replies to them must go.
 #[derive(Debug)]
 pub struct Channel {
@@ -31,6 +35,8 @@ enum End {
     Device(OwnedFd),
     /// The daemon's functions, and the fd that they are passed. It is closed with the channel if it is one.
     Custom { io: CustomIo, number: RawFd, _fd: Option<OwnedFd> },
+    /// An entry of io_uring: for replies to what came there.
+    Ring(Box<Seat>),
 }
 
 impl Channel {
@@ -43,6 +49,20 @@ impl Channel {
     pub fn custom(io: CustomIo, number: RawFd) -> Self {
         let end = End::Custom { io, number, _fd: super::fd::own(number) };
         Self { end, retired: AtomicBool::new(false) }
+    }
+
+    /// An entry of io_uring.
+    pub fn ring(seat: Seat) -> Self {
+        Self { end: End::Ring(Box::new(seat)), retired: AtomicBool::new(false) }
+    }
+
+    /// The entry, if this is one.
+    #[inline]
+    pub fn as_seat(&self) -> Option<&Seat> {
+        match &self.end {
+            End::Ring(seat) => Some(seat),
+            _ => None,
+        }
     }
 
     /// The device, unless this is the daemon's own I/O or closed.
@@ -58,6 +78,7 @@ impl Channel {
         match &self.end {
             End::Device(fd) => fd.as_raw_fd(),
             End::Custom { number, .. } => *number,
+            End::Ring(_) => -1,
         }
     }
 
@@ -67,6 +88,7 @@ impl Channel {
         match &self.end {
             End::Device(fd) => nix::unistd::read(fd, buf),
             End::Custom { io, number, .. } => io.read(*number, buf),
+            End::Ring(_) => NO_MESSAGES,
         }
     }
 
@@ -81,6 +103,7 @@ impl Channel {
         match &self.end {
             End::Device(fd) => nix::sys::uio::writev(fd, parts).map(drop),
             End::Custom { io, number, .. } => io.writev(*number, parts),
+            End::Ring(seat) => seat.send(parts),
         }
     }
 
@@ -89,6 +112,7 @@ impl Channel {
         match &self.end {
             End::Device(_) => true,
             End::Custom { io, .. } => io.splices_in(),
+            End::Ring(_) => false,
         }
     }
 
@@ -97,6 +121,7 @@ impl Channel {
         match &self.end {
             End::Device(_) => true,
             End::Custom { io, .. } => io.splices_out(),
+            End::Ring(_) => false,
         }
     }
 
@@ -105,6 +130,7 @@ impl Channel {
         match &self.end {
             End::Device(fd) => splice(fd, None, pipe, None, len, Splice::empty()),
             End::Custom { io, number, .. } => io.splice_in(*number, pipe, len),
+            End::Ring(_) => NO_MESSAGES,
         }
     }
 
@@ -113,20 +139,24 @@ impl Channel {
         match &self.end {
             End::Device(fd) => splice(pipe, None, fd, None, len, how),
             End::Custom { io, number, .. } => io.splice_out(*number, pipe, len, how),
+            End::Ring(_) => NO_MESSAGES,
         }
     }
 
     /// Another channel of the same connection, with a queue of its own for what is in flight.
     pub fn try_clone(&self) -> Result<Self, Errno> {
         match &self.end {
-            End::Device(fd) => {
-                let clone = open_again(fd.as_raw_fd())?;
-                let mut master = fd.as_raw_fd() as u32;
-                // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
-                unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
-                Ok(Self::device(clone))
-            }
+            End::Device(fd) => clone_device(fd).map(Self::device),
             End::Custom { io, number, .. } => Ok(Self::custom(*io, io.clone_fd(*number)?)),
+            End::Ring(_) => Err(Errno::EBADF),
+        }
+    }
+
+    /// The device once more, as a file of its own.
+    pub fn clone_device(&self) -> Result<OwnedFd, Errno> {
+        match &self.end {
+            End::Device(fd) if !self.is_retired() => clone_device(fd),
+            _ => Err(Errno::EBADF),
         }
     }
 
@@ -188,6 +218,14 @@ impl Channel {
     pub fn is_retired(&self) -> bool {
         self.retired.load(Ordering::Acquire)
     }
+}
+
+fn clone_device(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let clone = open_again(fd.as_raw_fd())?;
+    let mut master = fd.as_raw_fd() as u32;
+    // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
+    unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
+    Ok(clone)
 }
 
 /// Opens the device behind an fd once more, whatever it is called and wherever it was opened. Without /proc that has to

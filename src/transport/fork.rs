@@ -38,6 +38,12 @@ pub fn number() -> u32 {
     FORKS.load(Ordering::Relaxed)
 }
 
+/// A number that is another one in each child.
+#[inline]
+pub fn descent() -> u32 {
+    DESCENT.load(Ordering::Relaxed)
+}
+
 /// Notices that the process has become another one.
 pub struct Watch(u32);
 

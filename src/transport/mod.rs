@@ -1,4 +1,4 @@
-//! Moves whole messages: /dev/fuse and its clones, or the daemon's own I/O functions; by memory or through pipes. Knows
+//! Moves whole messages: /dev/fuse and its clones, the entries of io_uring, or the daemon's own I/O functions; by memory or through pipes. Knows
 //! fds, not opcodes.
 //!
 //! One of the few folders with unsafe code: system calls without a safe wrapper and the daemon's C functions.
@@ -13,6 +13,7 @@ pub mod pipe;
 pub mod privilege;
 mod shared;
 pub mod threads;
+pub mod uring;
 pub mod wake;
 
 pub use buffer::Buffer;

@@ -237,7 +237,8 @@ pub struct fuse_conn_info {
     /// Ask the kernel for no interrupt requests: an interrupted operation goes on until it is answered (3.18).
     /// cbindgen:bitfield=1
     pub no_interrupt: u32,
-    /// With io_uring: the thread that received a request also answers it (3.19).
+    /// With io_uring: the thread that received a request also answers it (3.19). A promise that this library has no use
+    /// for.
     /// cbindgen:bitfield=1
     pub io_uring_single_issuer: u32,
     /// Room for later bits; 0.

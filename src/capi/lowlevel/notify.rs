@@ -221,7 +221,7 @@ pub unsafe extern "C" fn fuse_lowlevel_notify_store(
     // They are about files on both sides, and this goes by memory.
     let _ = flags;
     // SAFETY: the caller vouches for the buffers.
-    match unsafe { Gathered::new(bufv) } {
+    match unsafe { Gathered::new(bufv, None) } {
         Ok(mut data) => {
             let size = data.size() as u32;
             let out = NotifyStoreOut { nodeid: ino, offset: offset as u64, size, padding: 0 };

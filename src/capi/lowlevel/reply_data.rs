@@ -45,7 +45,7 @@ unsafe fn answer(pending: Pending, bufv: *mut fuse_bufvec, flags: fuse_buf_copy_
         }
         Ok(Some(Moved::Gathered(data))) => Ok(data),
         // SAFETY: the caller vouches for the vector.
-        Ok(None) => unsafe { Gathered::new(bufv) },
+        Ok(None) => unsafe { Gathered::new(bufv, pending.room()) },
         Err(errno) => Err(errno),
     };
     match gathered {

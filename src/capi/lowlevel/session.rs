@@ -11,9 +11,10 @@ use crate::capi::opt::args;
 use crate::capi::result::ToC;
 use crate::dispatch::CTable;
 use crate::mount;
+use crate::opt::io_uring::IoUring;
 use crate::opt::{self, Args, Event, Spec, Verdict};
 use crate::session::{Config, Handler, Kind, Session};
-use crate::transport::{Channel, CustomIo};
+use crate::transport::{Channel, CustomIo, privilege};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::sync::Arc;
@@ -36,15 +37,35 @@ pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) 
 /// What the arguments of a session say.
 struct Options {
     debug: bool,
+    io_uring: IoUring,
     mount: mount::Options,
 }
 
+#[derive(Clone, Copy)]
+enum Opt {
+    Debug,
+    IoUring,
+    QueueDepth,
+}
+
+const SPECS: [Spec<'static, Opt>; 5] = [
+    Spec::new(c"debug", Opt::Debug),
+    Spec::new(c"-d", Opt::Debug),
+    Spec::new(c"--debug", Opt::Debug),
+    Spec::new(c"io_uring", Opt::IoUring),
+    Spec::new(c"io_uring_q_depth=%u", Opt::QueueDepth),
+];
+
 fn parse_options(args: &mut Args) -> Result<Options, Errno> {
-    let mut options = Options { debug: false, mount: mount::Options::new() };
-    let specs = [Spec::new(c"debug", ()), Spec::new(c"-d", ()), Spec::new(c"--debug", ())];
-    opt::parse(args, &specs, &mut |event, _| match event {
-        Event::Matched { .. } => {
-            options.debug = true;
+    let io_uring = IoUring::from_environment(privilege::variable);
+    let mut options = Options { debug: false, io_uring, mount: mount::Options::new() };
+    opt::parse(args, &SPECS, &mut |event, _| match event {
+        Event::Matched { tag, arg, value } => {
+            match tag {
+                Opt::Debug => options.debug = true,
+                Opt::IoUring => options.io_uring.set_on(),
+                Opt::QueueDepth => options.io_uring.set_depth(arg, value)?,
+            }
             Ok(Verdict::Drop)
         }
         Event::Unknown(item) if options.mount.accept(item)? => Ok(Verdict::Drop),
@@ -86,6 +107,7 @@ pub fn make(list: &mut Args, plan: Plan) -> Result<Arc<Session>, Errno> {
         deny_others: options.mount.allow_root(),
         max_read: options.mount.max_read().unwrap_or(0),
         compat_file_info: plan.compat,
+        io_uring: options.io_uring.depth(),
         userdata: plan.userdata.expose_provenance(),
     };
     Ok(Session::new(config, plan.kind, plan.handler, options.mount))

@@ -91,8 +91,9 @@ pub const FUSE_CAP_PASSTHROUGH: u64 = 1u64 << 29;
 /// (open_by_handle_at(2)) for it. For file systems that cannot find an inode the kernel has forgotten. Off by default
 /// (3.17, Linux 6.7).
 pub const FUSE_CAP_NO_EXPORT_SUPPORT: u64 = 1u64 << 30;
-/// Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the mount option `io_uring` asks
-/// for it too. On by default (3.18, Linux 6.14).
+/// Requests may travel over io_uring instead of reads and writes of /dev/fuse, where the option `io_uring` or
+/// FUSE_URING_ENABLE in the environment asks for it too. On by default. Not offered where the library could not do it: for
+/// recoverable sessions and those with I/O functions of their own (3.18, Linux 6.14).
 pub const FUSE_CAP_OVER_IO_URING: u64 = 1u64 << 31;
 /// The mount may be idmapped (mount_setattr(2)); needs `default_permissions` or FUSE_CAP_POSIX_ACL. In want_ext only.
 /// Off by default (3.18, Linux 6.12).

@@ -4,6 +4,7 @@ use super::copy::copy;
 use super::piece::{Piece, advance, buffers};
 use super::scratch::Scratch;
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
+use core::ptr::NonNull;
 use nix::errno::Errno;
 use std::io::IoSlice;
 
@@ -18,11 +19,13 @@ pub enum Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// Gathers the data; the position moves behind it. Files that end early make it less than the buffers state.
+    /// Gathers the data; the position moves behind it. Files that end early make it less than the buffers state. What lies
+    /// in files alone is read into `room`, if there is some and it is large enough.
     ///
     /// # Safety
-    /// `bufv` is null, which is EINVAL, or points to a vector whose buffers hold what they state for as long as `'a`.
-    pub unsafe fn new(bufv: *mut fuse_bufvec) -> Result<Self, Errno> {
+    /// `bufv` is null, which is EINVAL, or points to a vector whose buffers hold what they state for as long as `'a`. `room`
+    /// is memory that is nobody else's for as long.
+    pub unsafe fn new(bufv: *mut fuse_bufvec, room: Option<NonNull<[u8]>>) -> Result<Self, Errno> {
         if bufv.is_null() {
             return Err(Errno::EINVAL);
         }
@@ -30,7 +33,7 @@ impl Gathered<'_> {
         let all = unsafe { buffers(bufv) };
         if all.iter().any(|buf| buf.flags & FUSE_BUF_IS_FD != 0) {
             // SAFETY: as above.
-            return unsafe { read_all(bufv, all) };
+            return unsafe { read_all(bufv, all, room) };
         }
         // SAFETY: as above.
         let at_start = unsafe { ((*bufv).idx, (*bufv).off) } == (0, 0);
@@ -82,13 +85,32 @@ unsafe fn slice<'a>(data: *const u8, len: usize) -> Result<IoSlice<'a>, Errno> {
 
 /// # Safety
 /// As for [`Gathered::new`].
-unsafe fn read_all<'a>(bufv: *mut fuse_bufvec, all: &[fuse_buf]) -> Result<Gathered<'a>, Errno> {
+unsafe fn read_all<'a>(
+    bufv: *mut fuse_bufvec,
+    all: &[fuse_buf],
+    room: Option<NonNull<[u8]>>,
+) -> Result<Gathered<'a>, Errno> {
     let size = all.iter().fold(0usize, |sum, buf| sum.saturating_add(buf.size));
+    let in_files = all.iter().all(|buf| buf.flags & FUSE_BUF_IS_FD != 0);
+    // SAFETY: the caller vouches for the room.
+    let room: Option<&'a mut [u8]> = room.filter(|_| in_files).map(|mut room| unsafe { room.as_mut() });
+    if let Some(room) = room.and_then(|room| room.get_mut(..size)) {
+        // SAFETY: the caller vouches for the source.
+        let read = unsafe { read_into(bufv, room) }?;
+        return Ok(Gathered::Slice(IoSlice::new(room.get(..read).unwrap_or_default())));
+    }
     let mut scratch = Scratch::new(size)?;
-    let mut into = crate::session::memory_buffer(&[]);
-    into.buf[0].size = size;
-    into.buf[0].mem = scratch.bytes().as_mut_ptr().cast();
-    // SAFETY: the caller vouches for the source; the target has room for all of it.
-    let read = unsafe { copy(&mut into, bufv, 0) }?;
+    // SAFETY: as above.
+    let read = unsafe { read_into(bufv, scratch.bytes()) }?;
     Ok(Gathered::Read(scratch, read))
+}
+
+/// # Safety
+/// As for [`Gathered::new`]; none of the data lies in `room`.
+unsafe fn read_into(bufv: *mut fuse_bufvec, room: &mut [u8]) -> Result<usize, Errno> {
+    let mut into = crate::session::memory_buffer(&[]);
+    into.buf[0].size = room.len();
+    into.buf[0].mem = room.as_mut_ptr().cast();
+    // SAFETY: the caller vouches for the source; the target has as much room as it states.
+    unsafe { copy(&mut into, bufv, 0) }
 }

@@ -1,0 +1,207 @@
+//! Looks after the queues, on the thread that waits for the pool.
+//!
+//! Each queue has as many seats as its depth says, all from the start: the kernel gives an entry that joins later only what
+//! comes from then on, and what waited before would wait on. It prefers the entry that was committed last, so that as few
+//! threads work as the load needs. A callback that goes on after its reply gives its seat to another thread, so that the
+//! reply is not kept from who waits for it.
+
+use super::crew::Rings;
+use super::{Session, Status};
+use crate::session::Channel;
+use crate::transport::threads::Threads;
+use crate::transport::uring::{Phase, Seat, queues};
+use nix::errno::Errno;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// How soon to look again where something is to be done.
+const TICK: Duration = Duration::from_millis(1);
+/// How long between looks at most, while there are requests.
+const SLOWEST: Duration = Duration::from_millis(16);
+/// The seats of one queue.
+#[derive(Default)]
+pub(super) struct Queue {
+    seats: Vec<Known>,
+}
+
+/// A seat, and the state in which it was found last.
+struct Known {
+    channel: Arc<Channel>,
+    state: u64,
+}
+
+/// What is found at a look.
+#[derive(Default)]
+struct Found {
+    /// Something has happened since the last look.
+    changed: bool,
+    /// A callback runs.
+    serving: bool,
+    /// A reply waits to be committed.
+    pressing: bool,
+    /// Seats whose thread does not come back from the callback, with a reply to be committed.
+    replied: Vec<Arc<Channel>>,
+}
+
+/// When to look again.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// The seats have their threads.
+    begun: bool,
+    next: Option<Instant>,
+    pause: Duration,
+}
+
+impl Queue {
+    /// Closes the rings that no thread uses.
+    pub fn close(&self) {
+        self.seats.iter().filter_map(|seat| seat.channel.as_seat()).for_each(Seat::close);
+    }
+
+    /// The seat whose channel has this address.
+    pub fn seat_at(&self, address: usize) -> Option<Arc<Channel>> {
+        let found = self.seats.iter().find(|known| Arc::as_ptr(&known.channel).addr() == address);
+        found.map(|known| known.channel.clone())
+    }
+
+    fn look(&mut self, found: &mut Found) {
+        for known in &mut self.seats {
+            let Some(seat) = known.channel.as_seat() else { continue };
+            let (state, before) = (seat.state(), known.state);
+            known.state = state;
+            found.changed |= state != before;
+            match Phase::of(state) {
+                Phase::Idle | Phase::Awaiting => {}
+                Phase::Serving => found.serving = true,
+                Phase::Replied if state == before && seat.claim(state) => found.replied.push(known.channel.clone()),
+                Phase::Replied => found.pressing = true,
+            }
+        }
+    }
+}
+
+impl Rings<'_> {
+    /// Does what is to be done for the queues, and says when to come again at the latest.
+    pub fn tend(&self, threads: &Threads<'_, Self>) -> Option<Duration> {
+        threads.reap();
+        let status = self.session.uring.status.load(Ordering::SeqCst);
+        if status == Status::AGREED
+            && let Err(errno) = self.begin(threads)
+        {
+            self.session.withdraw_uring(errno.desc());
+        }
+        if status == Status::STARTING {
+            self.look_at_start();
+        }
+        if self.session.uses_uring() { self.look(threads) } else { None }
+    }
+
+    /// Gives each queue its seats.
+    fn begin(&self, threads: &Threads<'_, Self>) -> Result<(), Errno> {
+        let session = self.session;
+        session.uring.status.store(Status::STARTING, Ordering::SeqCst);
+        self.watch.lock().begun = true;
+        for number in 0..queues()? {
+            session.uring.queues.lock().push(Queue::default());
+            for _ in 0..session.uring_depth() {
+                let channel = session.new_seat(number)?;
+                self.start(threads, channel, true)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the kernel has taken all entries.
+    fn look_at_start(&self) {
+        let session = self.session;
+        if let Some(errno) = self.refused.lock().take() {
+            return session.withdraw_uring(errno.desc());
+        }
+        let (queues, depth) = (session.uring.queues.lock().len(), session.uring_depth());
+        if self.joined.load(Ordering::SeqCst) < queues * depth {
+            return;
+        }
+        *session.uring.reserve.lock() = None;
+        session.uring.status.store(Status::ON, Ordering::SeqCst);
+        let payload = session.uring.payload.load(Ordering::Relaxed);
+        log::info!("io_uring is on: {queues} queues of {depth} requests with {payload} bytes of data each at most");
+    }
+
+    fn look(&self, threads: &Threads<'_, Self>) -> Option<Duration> {
+        let mut watch = self.watch.lock();
+        if !watch.begun {
+            watch.begun = true;
+            self.begin_again(threads);
+        }
+        let left_alone = core::mem::take(&mut *self.session.uring.orphans.lock());
+        left_alone.into_iter().for_each(|channel| self.take_over(threads, channel));
+        let now = Instant::now();
+        if let Some(next) = watch.next.filter(|next| *next > now) {
+            return Some(next.saturating_duration_since(now));
+        }
+        let found = self.session.look_at_queues();
+        for channel in found.replied {
+            self.take_over(threads, channel);
+        }
+        watch.pause = if found.pressing { TICK } else { watch.pause.saturating_mul(2).max(TICK) };
+        if watch.pause > SLOWEST && !found.changed && self.session.may_sleep() {
+            *watch = Watch { begun: true, ..Watch::default() };
+            return None;
+        }
+        watch.pause = watch.pause.min(SLOWEST);
+        watch.next = now.checked_add(watch.pause);
+        Some(watch.pause)
+    }
+
+    /// An earlier loop had the seats.
+    fn begin_again(&self, threads: &Threads<'_, Self>) {
+        let seats: Vec<_> = {
+            let queues = self.session.uring.queues.lock();
+            queues.iter().flat_map(|queue| &queue.seats).map(|known| known.channel.clone()).collect()
+        };
+        seats.into_iter().for_each(|channel| self.take_over(threads, channel));
+    }
+
+    /// Has another thread take a seat.
+    fn take_over(&self, threads: &Threads<'_, Self>, channel: Arc<Channel>) {
+        if let Err(errno) = self.start(threads, channel.clone(), false) {
+            log::warn!("no thread for a queue of io_uring, for now: {}", errno.desc());
+            self.session.uring.orphans.lock().push(channel);
+        }
+    }
+}
+
+impl Session {
+    fn uring_depth(&self) -> usize {
+        self.config.io_uring.unwrap_or(0) as usize
+    }
+
+    fn new_seat(&self, queue: usize) -> Result<Arc<Channel>, Errno> {
+        let number = u16::try_from(queue).map_err(|_| Errno::EOVERFLOW)?;
+        let device = self.channel()?.clone_device()?;
+        let seat = Seat::new(device, number, self.uring.payload.load(Ordering::Relaxed))?;
+        let channel = Arc::new(Channel::ring(seat));
+        if let Some(queue) = self.uring.queues.lock().get_mut(queue) {
+            queue.seats.push(Known { channel: channel.clone(), state: 0 });
+        }
+        Ok(channel)
+    }
+
+    fn look_at_queues(&self) -> Found {
+        let mut found = Found::default();
+        self.uring.queues.lock().iter_mut().for_each(|queue| queue.look(&mut found));
+        found
+    }
+
+    /// Whether nothing is under way that has to be looked after; whoever begins something then rings the bell.
+    fn may_sleep(&self) -> bool {
+        self.uring.asleep.store(true, Ordering::SeqCst);
+        let found = self.look_at_queues();
+        let sleeps = !(found.serving || found.pressing || found.changed) && found.replied.is_empty();
+        if !sleeps {
+            self.uring.asleep.store(false, Ordering::SeqCst);
+        }
+        sleeps
+    }
+}
