@@ -51,8 +51,9 @@ def locks(bench, section):
         for count in (40_000, 80_000):
             valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}"]
             bench.run([*valgrind, *command, count // threads], "ours")
-            calls.append(called(profile.read_text(), r"inflight::table::.*(refill|spill)"))
-        rows.append([mode, threads, f"{(calls[1] - calls[0]) / 40:.1f}"])
+            calls.append(called(profile.read_text(), r"inflight::table::.*(refill|spill)$"))
+        # A tenth more are served before the clock starts.
+        rows.append([mode, threads, f"{(calls[1] - calls[0]) / 44:.1f}"])
     text = "How often a thread takes the lock of the free slots, which is the one that all share, for 1000 requests."
     section.tables.append(Table(text, ["replied to by", "threads", "locks"], rows))
 
