@@ -112,8 +112,10 @@ def keep(name, sections):
 
 
 def kept():
-    files = [RESULTS / f"{name}.json" for name in CASES]
-    return [report.section_of(one) for file in files if file.exists() for one in json.loads(file.read_text())]
+    files = {name: RESULTS / f"{name}.json" for name in CASES}
+    if missing := [name for name, file in files.items() if not file.exists()]:
+        sys.exit(f"no page is made: these did not run yet: {', '.join(missing)}")
+    return [report.section_of(one) for file in files.values() for one in json.loads(file.read_text())]
 
 
 def arguments():
