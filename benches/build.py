@@ -67,8 +67,9 @@ def first_line(*command):
 
 def machine():
     version = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]["version"]
-    commit = output("git", "rev-parse", "--short", "HEAD")
-    changed = ", changed" if output("git", "status", "--porcelain", "--untracked-files=no", "src", "so3") else ""
+    sources = ("src", "so3", "build.rs", "Cargo.toml")
+    commit = output("git", "log", "-1", "--format=%h", "--", *sources)
+    changed = ", changed" if output("git", "status", "--porcelain", "--untracked-files=no", *sources) else ""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     rows = [
         ["date", datetime.datetime.now(datetime.timezone.utc).date().isoformat()],
