@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+pub mod busy_poll;
 pub mod cmdline;
 pub mod group;
 pub mod io_uring;

@@ -133,7 +133,8 @@ impl Session {
         let bell = self.exit.bell()?;
         let limit = limit.map_or(PollTimeout::NONE, |limit| limit.try_into().unwrap_or(PollTimeout::MAX));
         let rung = match poll(&mut [PollFd::new(bell.as_fd(), PollFlags::POLLIN)], limit) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Ok(0) | Err(Errno::EINTR) => return Ok(()),
+            Ok(_) => Ok(()),
             Err(errno) => Err(errno),
         };
         // An exit after this rings again.

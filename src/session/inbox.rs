@@ -28,6 +28,7 @@ impl Inbox {
     /// Receives one message; false at the session's end.
     pub(super) fn receive(&mut self, session: &Session, channel: &Channel) -> Result<bool, Errno> {
         let memory = self.memory.bytes().get_mut(self.start..).unwrap_or_default();
+        session.poll_busily(channel);
         self.received = self.intake.receive(session, channel, memory)?;
         Ok(self.received != Received::Ended)
     }

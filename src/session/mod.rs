@@ -4,6 +4,7 @@
 //! (INIT, DESTROY, INTERRUPT, a retrieve's data), and passes the rest to the [`Handler`].
 #![forbid(unsafe_code)]
 
+mod busy;
 mod capabilities;
 mod cuse;
 mod detour;
@@ -43,6 +44,7 @@ use crate::encode;
 use crate::mount;
 use crate::transport::pipe::Outgoing;
 use crate::transport::{Channel, Splice};
+use busy::BusyPoll;
 use core::ffi::c_void;
 use detour::{Detour, Why};
 use early::SyncInit;
@@ -58,6 +60,7 @@ use std::io::IoSlice;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 use uring::Uring;
 use zerocopy::IntoBytes;
 
@@ -74,6 +77,8 @@ pub struct Config {
     pub compat_file_info: bool,
     /// Requests are to come over io_uring where that is possible, so many at most at each of its queues.
     pub io_uring: Option<u32>,
+    /// For how long a loop looks for the next request before it goes to sleep.
+    pub busy_poll: Duration,
     /// The daemon's pointer, passed to callbacks.
     pub userdata: usize,
 }
@@ -150,6 +155,7 @@ pub struct Session {
     recovery: Recovery,
     pause: Pause,
     uring: Uring,
+    busy_poll: BusyPoll,
     exit: Exit,
     /// Who may use the file system besides root, under `allow_root`.
     owner: u32,
@@ -187,6 +193,7 @@ impl Session {
             recovery: Recovery::default(),
             pause: Pause::default(),
             uring: Uring::default(),
+            busy_poll: BusyPoll::new(config.busy_poll),
             exit: Exit::default(),
             owner: nix::unistd::getuid().as_raw(),
         })

@@ -1,44 +1,40 @@
 //! The multi-threaded loop: a pool of workers that grows with the load.
 //!
-//! Each worker receives and serves on its own. One that takes a request while no other waits for the next starts a
-//! further worker first, so a slow callback never keeps others waiting while there is room to grow. The calling
-//! thread serves nothing: it waits for the exit, which makes signals meet it and not a callback, and joins workers that
-//! have ended.
+//! Each worker receives and serves on its own. One that takes a request while no other waits for the next calls or starts
+//! a further worker first, so a slow callback never keeps others waiting while there is room to grow; while callbacks are
+//! fast that would only cost, and the pool is lean (`pace`). The calling thread serves nothing: it waits for the exit,
+//! which makes signals meet it and not a callback, joins workers that have ended, and sees to the pace.
 
 mod headcount;
+mod pace;
+mod worker;
 
 use super::Session;
 use super::inbox::Inbox;
-use super::single::report_child;
 use super::uring::{Loop, Rings};
-use crate::abi::opcode::Opcode;
 use crate::opt::loop_config::LoopConfig;
 use crate::transport::threads::{self, Crew, Uncancellable};
-use crate::transport::{Channel, fork, privilege, wake::Thread};
+use crate::transport::{Channel, privilege};
+use core::cell::Cell;
 use headcount::Headcount;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
+use pace::{Pace, Seen, TICK, Verdict};
 use parking_lot::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
-
-/// What a worker has for itself.
-struct Worker {
-    /// Known once it runs.
-    thread: OnceLock<Thread>,
-    receiving: AtomicBool,
-    /// Locked by the worker as long as it lives.
-    inbox: Mutex<Inbox>,
-    /// Under clone_fd.
-    channel: Option<Arc<Channel>>,
-}
+use std::time::{Duration, Instant};
+use worker::{Progress, Worker};
 
 struct Pool<'s> {
     session: &'s Session,
     config: LoopConfig,
     workers: Headcount,
     failure: Mutex<Option<Errno>>,
+    /// Requests come, and the pool's thread looks at the workers all the time.
+    lively: AtomicBool,
+    /// A callback went to sleep.
+    slept: AtomicBool,
 }
 
 /// The workers of a pool.
@@ -60,7 +56,8 @@ impl Session {
             config.clone_fd = false;
         }
         let workers = Headcount::new(config.max_threads, config.max_idle_threads);
-        let pool = Pool { session: self, config, workers, failure: Mutex::new(None) };
+        let [lively, slept] = [false, false].map(AtomicBool::new);
+        let pool = Pool { session: self, config, workers, failure: Mutex::new(None), lively, slept };
         let rings = Rings::new(self);
         let serve = |seats: &threads::Threads<'_, _>, workers: &Workers<'_, '_>| {
             let outcome = pool.supervise(workers, || rings.tend(seats));
@@ -79,21 +76,49 @@ impl Session {
 impl Pool<'_> {
     /// Sees to it that there are workers, until the exit. `tend` does what else is to be done, and says how soon again.
     fn supervise(&self, workers: &Workers<'_, '_>, tend: impl Fn() -> Option<Duration>) -> Result<(), Errno> {
+        let (mut pace, mut last) = (Pace::default(), Instant::now());
         while !self.session.exited() {
             if self.workers.nobody_waits()
-                && let Err(errno) = self.start_worker(workers)
+                && (!self.workers.is_lean() || self.workers.nobody_serves())
+                && let Err(errno) = self.grow(workers)
                 && self.workers.is_empty()
             {
                 log::error!("no worker thread could be started: {}", errno.desc());
                 return Err(errno);
             }
-            self.session.wait_for_bell(tend())?;
+            let lively = self.lively.load(Ordering::Relaxed);
+            let soon = tend().into_iter().chain(lively.then_some(TICK)).min();
+            self.session.wait_for_bell(soon)?;
             if self.session.is_paused() {
                 workers.each(|worker| self.call_off(worker));
             }
             workers.reap();
+            let now = Instant::now();
+            // The bell may have rung before the time: nothing is slow that was not over in a moment.
+            if lively && now.duration_since(last) >= TICK / 2 {
+                let verdict = pace.judge(self.look(workers, now.duration_since(last)));
+                last = now;
+                self.workers.set_lean(verdict == Verdict::Lean);
+                self.lively.store(verdict != Verdict::Quiet, Ordering::Relaxed);
+            }
         }
         Ok(())
+    }
+
+    /// What the workers do at this moment, so long after the last look.
+    fn look(&self, workers: &Workers<'_, '_>, time: Duration) -> Seen {
+        let (served, stuck) = (Cell::new(0), Cell::new(false));
+        workers.each(|worker| match worker.look() {
+            Progress::Served(requests) => served.set(served.get() + requests),
+            Progress::Stuck => stuck.set(true),
+        });
+        let slow = self.slept.swap(false, Ordering::Relaxed) || stuck.get();
+        Seen { served: served.get(), time, slow }
+    }
+
+    /// A worker more waits: one that rested, or a new one if there is room for it.
+    fn grow(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
+        if self.workers.call() { Ok(()) } else { self.start_worker(workers) }
     }
 
     /// Starts a worker, if there is room for one.
@@ -102,59 +127,13 @@ impl Pool<'_> {
             return Ok(());
         }
         let started = Inbox::new(self.session).and_then(|inbox| {
-            let (thread, receiving) = (OnceLock::new(), AtomicBool::new(false));
-            let worker = Worker { thread, receiving, inbox: Mutex::new(inbox), channel: self.own_channel() };
+            let worker = Worker::new(inbox, self.own_channel());
             without_termination_signals(|| workers.start(worker, stack_size()))
         });
         if started.is_err() {
             self.workers.leave(true);
         }
         started
-    }
-
-    fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
-        let _ = worker.thread.set(Thread::current()?);
-        let shared = self.session.channel()?;
-        let own = worker.channel.as_deref().unwrap_or(shared);
-        let mut inbox = worker.inbox.lock();
-        let mut process = fork::Watch::begin();
-        loop {
-            if self.session.is_paused() {
-                self.session.park();
-            }
-            worker.receiving.store(true, Ordering::SeqCst);
-            if self.session.exited() {
-                return Ok(());
-            }
-            // A request is answered where it was read.
-            let channel = if self.session.has_read_before() { shared } else { own };
-            let received = inbox.receive(self.session, channel);
-            worker.receiving.store(false, Ordering::Relaxed);
-            match received {
-                Ok(false) => return Ok(()),
-                Ok(true) => {}
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) if self.session.is_paused() => continue,
-                Err(errno) => return Err(errno),
-            }
-            self.take_request(workers, inbox.opcode());
-            inbox.process(self.session, channel);
-            if process.is_child() {
-                report_child();
-            }
-            if !self.workers.wait_again() {
-                return Ok(());
-            }
-        }
-    }
-
-    /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
-    fn take_request(&self, workers: &Workers<'_, '_>, opcode: u32) {
-        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32].contains(&opcode);
-        if self.workers.take() && !brief {
-            // Without a further worker the pool still serves, only less at once.
-            let _ = self.start_worker(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
-        }
     }
 
     /// The channel of a worker under clone_fd: one that an earlier worker left, or a new one. Without one it serves
@@ -170,36 +149,6 @@ impl Pool<'_> {
         // One that is not kept would take its requests with it if the process died.
         let made = made.and_then(|clone| self.session.keep_clone(&clone).map(|()| clone));
         made.map(Arc::new).inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
-    }
-}
-
-impl Crew for Pool<'_> {
-    type Member = Worker;
-
-    fn work(&self, workers: &Workers<'_, '_>, worker: &Worker) {
-        self.session.loop_begins();
-        if let Err(errno) = self.serve(workers, worker) {
-            self.failure.lock().get_or_insert(errno);
-            self.session.exit();
-        }
-    }
-
-    fn ended(&self, worker: &Worker) {
-        self.session.loop_ends();
-        if let Some(channel) = &worker.channel {
-            self.session.clones.lock().push(channel.clone());
-        }
-        self.workers.leave(worker.receiving.load(Ordering::Relaxed));
-        self.session.ring();
-    }
-
-    /// A worker in a callback ends when that returns.
-    fn call_off(&self, worker: &Worker) {
-        if worker.receiving.load(Ordering::SeqCst)
-            && let Some(thread) = worker.thread.get()
-        {
-            thread.wake();
-        }
     }
 }
 

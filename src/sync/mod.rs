@@ -13,6 +13,6 @@ pub use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Atomic
 #[cfg(loom)]
 pub use loom::sync::atomic::{AtomicPtr, AtomicU32, fence};
 #[cfg(loom)]
-pub use model::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Mutex, SwappedUsize, here};
+pub use model::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Condvar, Mutex, SwappedUsize, here};
 #[cfg(not(loom))]
-pub use parking_lot::Mutex;
+pub use parking_lot::{Condvar, Mutex};

@@ -1,7 +1,9 @@
 //! What the model checker's types lack.
 
+use core::ops::{Deref, DerefMut};
 use core::sync::atomic::Ordering::{self, SeqCst};
 use loom::sync::{self, atomic};
+use std::sync::PoisonError;
 
 /// The checker takes a sequentially consistent access for one that acquires and releases, but knows fences. One behind
 /// the write keeps it apart from the sequentially consistent load that follows, which is what such writes are for.
@@ -110,8 +112,44 @@ impl<T> Mutex<T> {
     }
 
     /// Waits for the lock.
-    pub fn lock(&self) -> sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    pub fn lock(&self) -> Guard<'_, T> {
+        Guard(Some(self.0.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+/// A lock that is held; not while its holder waits.
+#[derive(Debug)]
+pub struct Guard<'a, T>(Option<sync::MutexGuard<'a, T>>);
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("it is held")
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.as_mut().expect("it is held")
+    }
+}
+
+/// As that of parking_lot.
+#[derive(Debug, Default)]
+pub struct Condvar(sync::Condvar);
+
+#[expect(missing_docs, reason = "as in parking_lot")]
+impl Condvar {
+    pub fn wait<T>(&self, guard: &mut Guard<'_, T>) {
+        let held = guard.0.take().expect("it is held");
+        guard.0 = Some(self.0.wait(held).unwrap_or_else(PoisonError::into_inner));
+    }
+    pub fn notify_one(&self) {
+        self.0.notify_one();
+    }
+    pub fn notify_all(&self) {
+        self.0.notify_all();
     }
 }
 

@@ -5,6 +5,7 @@ use super::uring::Seat;
 use crate::abi::wire::BackingMap;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open, splice};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -92,6 +93,17 @@ impl Channel {
         }
     }
 
+    /// Whether receiving would not have to wait, as far as can be told: of the daemon's own functions nothing can.
+    pub fn has_message(&self) -> bool {
+        match &self.end {
+            End::Device(fd) => {
+                // An error is for the receive to find.
+                poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) != Ok(0)
+            }
+            End::Custom { .. } | End::Ring(_) => true,
+        }
+    }
+
     /// Sends one message.
     #[inline]
     pub fn send(&self, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
@@ -101,7 +113,7 @@ impl Channel {
             return self.send(&[IoSlice::new(&whole)]);
         }
         match &self.end {
-            End::Device(fd) => nix::sys::uio::writev(fd, parts).map(drop),
+            End::Device(fd) => writev(fd, parts),
             End::Custom { io, number, .. } => io.writev(*number, parts),
             End::Ring(seat) => seat.send(parts),
         }
@@ -226,6 +238,15 @@ fn clone_device(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
     unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
     Ok(clone)
+}
+
+/// As writev(2), but no point where a thread can be cancelled: a reply is sent or it is not, and with more than one thread
+/// the C library's way of being such a point costs more than all else that a reply does outside the kernel.
+#[inline]
+fn writev(fd: &OwnedFd, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
+    // SAFETY: IoSlice is guaranteed to be laid out as iovec; the kernel reads the pieces, which outlive the call.
+    let sent = unsafe { libc::syscall(libc::SYS_writev, fd.as_raw_fd(), parts.as_ptr(), parts.len()) };
+    Errno::result(sent).map(drop)
 }
 
 /// Opens the device behind an fd once more, whatever it is called and wherever it was opened. Without /proc that has to

@@ -12,12 +12,13 @@ use crate::capi::result::ToC;
 use crate::dispatch::CTable;
 use crate::mount;
 use crate::opt::io_uring::IoUring;
-use crate::opt::{self, Args, Event, Spec, Verdict};
+use crate::opt::{self, Args, Event, Spec, Verdict, busy_poll};
 use crate::session::{Config, Handler, Kind, Session};
 use crate::transport::{Channel, CustomIo, privilege};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Lends a session from C to `f`; a null pointer is a log line and none.
 ///
@@ -38,6 +39,7 @@ pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) 
 struct Options {
     debug: bool,
     io_uring: IoUring,
+    busy_poll: Duration,
     mount: mount::Options,
 }
 
@@ -46,25 +48,28 @@ enum Opt {
     Debug,
     IoUring,
     QueueDepth,
+    BusyPoll,
 }
 
-const SPECS: [Spec<'static, Opt>; 5] = [
+const SPECS: [Spec<'static, Opt>; 6] = [
     Spec::new(c"debug", Opt::Debug),
     Spec::new(c"-d", Opt::Debug),
     Spec::new(c"--debug", Opt::Debug),
     Spec::new(c"io_uring", Opt::IoUring),
     Spec::new(c"io_uring_q_depth=%u", Opt::QueueDepth),
+    Spec::new(c"busy_poll=%u", Opt::BusyPoll),
 ];
 
 fn parse_options(args: &mut Args) -> Result<Options, Errno> {
     let io_uring = IoUring::from_environment(privilege::variable);
-    let mut options = Options { debug: false, io_uring, mount: mount::Options::new() };
+    let mut options = Options { debug: false, io_uring, busy_poll: Duration::ZERO, mount: mount::Options::new() };
     opt::parse(args, &SPECS, &mut |event, _| match event {
         Event::Matched { tag, arg, value } => {
             match tag {
                 Opt::Debug => options.debug = true,
                 Opt::IoUring => options.io_uring.set_on(),
                 Opt::QueueDepth => options.io_uring.set_depth(arg, value)?,
+                Opt::BusyPoll => options.busy_poll = busy_poll::read(arg, value)?,
             }
             Ok(Verdict::Drop)
         }
@@ -108,6 +113,7 @@ pub fn make(list: &mut Args, plan: Plan) -> Result<Arc<Session>, Errno> {
         max_read: options.mount.max_read().unwrap_or(0),
         compat_file_info: plan.compat,
         io_uring: options.io_uring.depth(),
+        busy_poll: options.busy_poll,
         userdata: plan.userdata.expose_provenance(),
     };
     Ok(Session::new(config, plan.kind, plan.handler, options.mount))

@@ -9,9 +9,10 @@ use parking_lot::Mutex;
 /// Slots of one chunk, a page; chunks are allocated when they are first needed and kept.
 const CHUNK: usize = 32;
 const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
-/// How many slots a thread keeps for itself, and how many move at once.
+/// How many slots a thread keeps for itself, and how many move at once: few enough that where memory for more has run out
+/// several threads can go on.
 const KEEP: usize = 64;
-const BATCH: usize = 32;
+const BATCH: usize = 8;
 
 // All zero, so that it takes no memory where nothing is.
 static SLOTS: [OnceRef<'static, [Slot; CHUNK]>; CHUNKS] = [const { OnceRef::new() }; CHUNKS];

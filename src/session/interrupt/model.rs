@@ -26,8 +26,15 @@ impl Handler for Nobody {
 
 /// A session, and where its messages go.
 fn session() -> (Arc<Session>, UnixDatagram) {
-    let config =
-        Config { debug: false, deny_others: false, max_read: 0, compat_file_info: false, io_uring: None, userdata: 0 };
+    let config = Config {
+        debug: false,
+        deny_others: false,
+        max_read: 0,
+        compat_file_info: false,
+        io_uring: None,
+        busy_poll: Default::default(),
+        userdata: 0,
+    };
     let session = Session::new(config, Kind::FileSystem, Box::new(Nobody), mount::Options::new());
     let (ours, kernel) = UnixDatagram::pair().unwrap();
     kernel.set_nonblocking(true).unwrap();

@@ -1,0 +1,179 @@
+//! When a pool is lean: what its thread makes of what it sees of the workers.
+//!
+//! The kernel wakes those who wait for a request in turn. So each further one that waits may cost: a request goes to the
+//! thread that has slept longest, and often two are woken for it, as the one that has just replied comes back first. Or it
+//! may pay: many threads that are woken share more of a crowded processor than one, and a processor that serves need not be
+//! the one that asks. Which it is depends on the load, the scheduler and the machine, and nobody says. So it is tried: while
+//! there is something to do the pool's thread looks every other millisecond how many requests were served, and now and then lets
+//! the pool be what it is not for a few looks. What served more stays.
+//!
+//! Callbacks that block are another matter: then somebody must wait, always. A callback that is under way from one look to
+//! the next, or that went to sleep (workers see to that for one of many), makes the pool eager for a while. When there is
+//! nothing to do nobody looks, and the pool is eager, too.
+
+use std::time::Duration;
+
+/// How often the pool's thread looks.
+pub(super) const TICK: Duration = Duration::from_millis(2);
+/// So many looks a pool stays eager after a callback took its time.
+const EAGER: u32 = 32;
+/// After so many looks without a request nobody looks any more.
+const QUIET: u32 = 8;
+/// Looks between a change and the first that counts.
+const SETTLE: u32 = 1;
+/// Looks that are compared with as many others.
+const WINDOW: u32 = 4;
+/// Windows before the other way is tried again after a change, and at most.
+const PATIENCE: u32 = 16;
+const MOST_PATIENCE: u32 = 256;
+
+/// What was seen at one look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Requests that were served since the last look.
+    pub served: u32,
+    /// The time since.
+    pub time: Duration,
+    /// A callback takes longer than from look to look, or went to sleep.
+    pub slow: bool,
+}
+
+/// What is to be done after a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Be eager.
+    Eager,
+    /// Be lean.
+    Lean,
+    /// Be eager, and look no more: there is nothing to do.
+    Quiet,
+}
+
+/// What was seen before.
+#[derive(Debug)]
+pub(super) struct Pace {
+    /// Looks for which it is eager whatever serves more.
+    eager: u32,
+    quiet: u32,
+    /// Whether lean serves more, as far as is known.
+    lean: bool,
+    /// How many a second that way served.
+    rate: f64,
+    /// The other way is being tried.
+    trial: bool,
+    /// Windows until the next trial; and what that was at first, more after each trial that failed.
+    patience: u32,
+    whole_patience: u32,
+    /// The window: looks, and what those saw that count.
+    looks: u32,
+    served: u32,
+    time: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        let (patience, whole_patience, lean, trial) = (1, PATIENCE, false, false);
+        let (eager, quiet, looks, served, time) = (0, 0, 0, 0, Duration::ZERO);
+        Self { eager, quiet, lean, rate: 0.0, trial, patience, whole_patience, looks, served, time }
+    }
+}
+
+impl Pace {
+    /// Judges what was seen.
+    pub fn judge(&mut self, seen: Seen) -> Verdict {
+        self.quiet = if seen.served > 0 { 0 } else { self.quiet + 1 };
+        if self.quiet >= QUIET {
+            *self = Self::default();
+            return Verdict::Quiet;
+        }
+        self.eager = if seen.slow { EAGER } else { self.eager.saturating_sub(1) };
+        if self.eager > 0 {
+            // Nothing that is seen now says what fast callbacks want.
+            self.begin_window();
+            return Verdict::Eager;
+        }
+        self.count(seen);
+        if self.looks == SETTLE + WINDOW {
+            self.compare();
+            self.begin_window();
+        }
+        if self.lean != self.trial { Verdict::Lean } else { Verdict::Eager }
+    }
+
+    fn count(&mut self, seen: Seen) {
+        self.looks += 1;
+        if self.looks > SETTLE {
+            self.served = self.served.saturating_add(seen.served);
+            self.time += seen.time;
+        }
+    }
+
+    fn begin_window(&mut self) {
+        (self.looks, self.served, self.time) = (0, 0, Duration::ZERO);
+    }
+
+    /// A window is over.
+    fn compare(&mut self) {
+        let rate = f64::from(self.served) / self.time.as_secs_f64().max(f64::MIN_POSITIVE);
+        if !self.trial {
+            self.rate = rate;
+            self.patience = self.patience.saturating_sub(1);
+            self.trial = self.patience == 0;
+            return;
+        }
+        self.trial = false;
+        if rate > self.rate {
+            (self.lean, self.rate, self.whole_patience) = (!self.lean, rate, PATIENCE);
+        } else {
+            self.whole_patience = (self.whole_patience * 2).min(MOST_PATIENCE);
+        }
+        self.patience = self.whole_patience;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So many looks at a load of which `lean` and `eager` serve so many a look; how many of them found it lean.
+    fn lean_looks(pace: &mut Pace, looks: usize, lean: u32, eager: u32) -> usize {
+        let mut verdict = Verdict::Eager;
+        let judged = (0..looks).map(|_| {
+            let served = if verdict == Verdict::Lean { lean } else { eager };
+            verdict = pace.judge(Seen { served, time: TICK, slow: false });
+            verdict
+        });
+        judged.filter(|verdict| *verdict == Verdict::Lean).count()
+    }
+
+    #[test]
+    fn what_serves_more_stays() {
+        let mut pace = Pace::default();
+        for _ in 0..3 {
+            lean_looks(&mut pace, 2000, 140, 110);
+            assert!(lean_looks(&mut pace, 1000, 140, 110) > 950);
+            lean_looks(&mut pace, 2000, 110, 140);
+            assert!(lean_looks(&mut pace, 1000, 110, 140) < 50);
+        }
+    }
+
+    #[test]
+    fn eager_while_callbacks_are_slow() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 1000, 140, 110);
+        let seen = Seen { served: 140, time: TICK, slow: false };
+        assert_eq!(pace.judge(seen), Verdict::Lean);
+        assert_eq!(pace.judge(Seen { slow: true, ..seen }), Verdict::Eager);
+        let eager = (0..200).map(|_| pace.judge(seen)).take_while(|verdict| *verdict == Verdict::Eager).count();
+        assert_eq!(eager, EAGER as usize - 1);
+    }
+
+    #[test]
+    fn nobody_looks_when_nothing_comes() {
+        let mut pace = Pace::default();
+        // Not even at a callback that never returns.
+        let stuck = Seen { served: 0, time: TICK, slow: true };
+        let looks = (0..200).map(|_| pace.judge(stuck)).take_while(|verdict| *verdict == Verdict::Eager).count();
+        assert_eq!(looks, QUIET as usize - 1);
+    }
+}

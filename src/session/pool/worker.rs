@@ -1,0 +1,195 @@
+//! A worker's life.
+
+use super::headcount::Next;
+use super::{Pool, Workers};
+use crate::abi::opcode::Opcode;
+use crate::session::inbox::Inbox;
+use crate::session::single::report_child;
+use crate::transport::threads::Crew;
+use crate::transport::{Channel, fork, wake::Thread};
+use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A worker that has served so many requests asks the pool's thread to look.
+const LIVELY: u32 = 64;
+/// At one callback of so many a worker looks whether it went to sleep. A power of two.
+const SAMPLE: u32 = 64;
+
+/// What a worker has for itself.
+pub(super) struct Worker {
+    /// Known once it runs.
+    thread: OnceLock<Thread>,
+    receiving: AtomicBool,
+    /// Turns between receiving, when it is even, and serving.
+    turns: AtomicU32,
+    /// What that was when the pool's thread looked last.
+    seen: AtomicU32,
+    /// Locked by the worker as long as it lives.
+    inbox: Mutex<Inbox>,
+    /// Under clone_fd.
+    channel: Option<Arc<Channel>>,
+}
+
+/// What a worker did since the pool's thread looked last.
+pub(super) enum Progress {
+    /// It has served so many requests.
+    Served(u32),
+    /// It is in the same callback as then.
+    Stuck,
+}
+
+impl Worker {
+    pub fn new(inbox: Inbox, channel: Option<Arc<Channel>>) -> Self {
+        let (thread, receiving, [turns, seen]) = (OnceLock::new(), AtomicBool::new(false), [0, 0].map(AtomicU32::new));
+        Self { thread, receiving, turns, seen, inbox: Mutex::new(inbox), channel }
+    }
+
+    /// What it did since the last look; only one thread looks.
+    pub fn look(&self) -> Progress {
+        let turns = self.turns.load(Ordering::Relaxed);
+        let before = self.seen.swap(turns, Ordering::Relaxed);
+        if turns == before && turns % 2 == 1 {
+            return Progress::Stuck;
+        }
+        // Two turns each; one that is under way counts when it is over.
+        Progress::Served((turns / 2).wrapping_sub(before / 2))
+    }
+
+    /// Begins to receive, or to serve. How many turns that makes.
+    fn turn(&self) -> u32 {
+        // Nobody else writes.
+        let turns = self.turns.load(Ordering::Relaxed).wrapping_add(1);
+        self.turns.store(turns, Ordering::Relaxed);
+        turns
+    }
+}
+
+impl Pool<'_> {
+    fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
+        let _ = worker.thread.set(Thread::current()?);
+        let shared = self.session.channel()?;
+        let own = worker.channel.as_deref().unwrap_or(shared);
+        let mut inbox = worker.inbox.lock();
+        let mut process = fork::Watch::begin();
+        let mut unseen = 0;
+        loop {
+            if self.session.is_paused() {
+                self.session.park();
+            }
+            worker.receiving.store(true, Ordering::SeqCst);
+            if self.session.exited() {
+                return Ok(());
+            }
+            // A request is answered where it was read.
+            let channel = if self.session.has_read_before() { shared } else { own };
+            let received = inbox.receive(self.session, channel);
+            worker.receiving.store(false, Ordering::Relaxed);
+            match received {
+                Ok(false) => return Ok(()),
+                Ok(true) => {}
+                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) if self.session.is_paused() => continue,
+                Err(errno) => return Err(errno),
+            }
+            let turns = worker.turn();
+            self.take_request(workers, inbox.opcode());
+            self.watch_sleep(turns, || inbox.process(self.session, channel));
+            worker.turn();
+            if process.is_child() {
+                report_child();
+            }
+            self.say_lively(&mut unseen);
+            if !self.stays() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
+    fn take_request(&self, workers: &Workers<'_, '_>, opcode: u32) {
+        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32].contains(&opcode);
+        if self.workers.take() && !brief {
+            // Without a further worker the pool still serves, only less at once.
+            let _ = self.grow(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
+        }
+    }
+
+    /// Serves, and says, for one request of many, if the thread went to sleep meanwhile: others would have been waiting.
+    fn watch_sleep(&self, turns: u32, serve: impl FnOnce()) {
+        if !(turns / 2).is_multiple_of(SAMPLE) {
+            return serve();
+        }
+        let before = sleeps();
+        serve();
+        if sleeps() != before {
+            self.slept.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Has the pool's thread look if it does not and there is a reason to.
+    fn say_lively(&self, unseen: &mut u32) {
+        if self.lively.load(Ordering::Relaxed) {
+            return;
+        }
+        *unseen += 1;
+        if *unseen >= LIVELY {
+            *unseen = 0;
+            self.lively.store(true, Ordering::Relaxed);
+            self.session.ring();
+        }
+    }
+
+    /// Whether the worker is to wait for another request, perhaps after a rest; else it is to end.
+    fn stays(&self) -> bool {
+        match self.workers.served() {
+            Next::Wait => true,
+            Next::Leave => false,
+            Next::Rest => {
+                // Whoever rests serves nothing: a pause has not to wait for it.
+                self.session.loop_ends();
+                let called = self.workers.rest(|| self.session.exited());
+                self.session.loop_begins();
+                called
+            }
+        }
+    }
+}
+
+/// How often the calling thread went to sleep of its own accord.
+fn sleeps() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches())
+}
+
+impl Crew for Pool<'_> {
+    type Member = Worker;
+
+    fn work(&self, workers: &Workers<'_, '_>, worker: &Worker) {
+        self.session.loop_begins();
+        if let Err(errno) = self.serve(workers, worker) {
+            self.failure.lock().get_or_insert(errno);
+            self.session.exit();
+        }
+    }
+
+    fn ended(&self, worker: &Worker) {
+        self.session.loop_ends();
+        if let Some(channel) = &worker.channel {
+            self.session.clones.lock().push(channel.clone());
+        }
+        self.workers.leave(worker.receiving.load(Ordering::Relaxed));
+        self.session.ring();
+    }
+
+    /// A worker in a callback ends when that returns.
+    fn call_off(&self, worker: &Worker) {
+        self.workers.wake_resting();
+        if worker.receiving.load(Ordering::SeqCst)
+            && let Some(thread) = worker.thread.get()
+        {
+            thread.wake();
+        }
+    }
+}
