@@ -279,6 +279,13 @@ def test_single_threaded(start, io_uring, library, guard):
     assert f"{OFF}a single-threaded loop serves the session\n" in daemon.output()
 
 
+def test_auto_unmount(start, io_uring, so4, guard):
+    """The mount would stay when the daemon is killed."""
+    daemon = start(so4, "-o", "io_uring,auto_unmount")
+    guard.child(read, guard.mountpoint / "plain")
+    assert daemon.output().count(f"{OFF}auto_unmount would look") == 1 and ON not in daemon.output()
+
+
 def test_recoverable(guard, compiled, so4, io_uring):
     """The kernel would not send its requests again."""
     examples = REPO / "examples"

@@ -1,5 +1,9 @@
 //! One request in flight and the protocol of its life.
 
+mod hold;
+
+pub use hold::{Claim, Pin};
+
 use super::extensions::Extensions;
 use super::table;
 use crate::abi::wire::InHeader;
@@ -418,84 +422,5 @@ impl Slot {
     fn drop_extras(&self) {
         *self.hook.lock() = None;
         *self.extensions.lock() = None;
-    }
-}
-
-/// The right to reply to one request. Dropping it ends the request.
-pub struct Claim {
-    slot: &'static Slot,
-}
-
-impl Claim {
-    /// The request's slot.
-    #[inline]
-    pub fn slot(&self) -> &'static Slot {
-        self.slot
-    }
-
-    /// Ends the request in the place of a drop, where the claim is kept from one. Last of all: the slot may be another
-    /// request's at once.
-    #[inline(always)] // a few looks and stores
-    pub fn end(&self) {
-        self.slot.finish();
-    }
-}
-
-impl Drop for Claim {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// Holds a request in place.
-pub struct Pin {
-    slot: &'static Slot,
-}
-
-impl Pin {
-    /// The request's slot.
-    pub fn slot(&self) -> &'static Slot {
-        self.slot
-    }
-
-    /// Marks the request interrupted and calls its hook, if it has one. The hook may reply.
-    pub fn interrupt(&self) {
-        let hook = self.slot.hook.lock();
-        self.mark_interrupted();
-        if let Some(hook) = hook.as_ref() {
-            hook();
-        }
-    }
-
-    /// Sets the hook, or takes it away and waits for one that is running. A request that is interrupted already has
-    /// the new hook called at once.
-    pub fn set_hook(&self, hook: Option<Hook>) {
-        let mut place = self.slot.hook.lock();
-        if hook.is_some() {
-            self.slot.mark(Marks::EXTRAS);
-        }
-        *place = hook.map(Box::new);
-        if let Some(hook) = place.as_ref().filter(|_| self.slot.interrupted()) {
-            hook();
-        }
-    }
-
-    /// Lends the request's extensions, if it brought any.
-    pub fn with_extensions<R>(&self, f: impl FnOnce(Option<&mut Extensions>) -> R) -> R {
-        f(self.slot.extensions.lock().as_deref_mut())
-    }
-
-    /// Marks the request interrupted before its callback runs.
-    pub fn mark_interrupted(&self) {
-        self.slot.mark(Marks::INTERRUPTED);
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        let before = self.slot.state.fetch_sub(ONE_PIN, AcqRel);
-        if before & PINS == ONE_PIN && before & PHASE == DONE {
-            self.slot.free(before);
-        }
     }
 }

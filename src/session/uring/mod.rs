@@ -130,6 +130,10 @@ impl Session {
         if self.is_recoverable() {
             return Err("the session is recoverable, and the kernel does not send such requests again".into());
         }
+        if self.mount_options.auto_unmount() {
+            // The rings let go of the device some milliseconds after a daemon that was killed.
+            return Err("auto_unmount would look for the end of the daemon too early".into());
+        }
         self.refuses_other_threads()?;
         if self.uring.forked.load(Ordering::Relaxed) {
             return Err("the init callback has forked".into());
