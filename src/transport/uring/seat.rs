@@ -227,7 +227,7 @@ impl Seat {
     }
 
     /// Takes the reply to the request: a head, and the payload in pieces. EINVAL, and an error in its place, for one that is
-    /// too large; ENOENT when no request is there.
+    /// too large, ENOMEM for one that there is no memory for; ENOENT when no request is there.
     pub fn send(&self, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         let (head, parts) = parts.split_first().ok_or(Errno::EINVAL)?;
         let head = OutHeader::read_from_bytes(head).map_err(|_| Errno::EINVAL)?;
@@ -239,17 +239,24 @@ impl Seat {
             return Err(Errno::ENOENT);
         }
         let (size, room) = (head.len as usize - size_of::<OutHeader>(), self.area.payload().1);
-        if size <= room {
-            self.take_payload(parts);
-            self.answer(head, size as u32);
-            return Ok(());
+        let taken = if size <= room {
+            self.take_payload(parts, size)
+        } else {
+            log::error!("a reply of {size} bytes is larger than the {room} that io_uring's buffers have (max_write)");
+            Err(Errno::EINVAL)
+        };
+        match taken {
+            Ok(()) => self.answer(head, size as u32),
+            Err(_) => {
+                let len = size_of::<OutHeader>() as u32;
+                self.answer(OutHeader { len, error: -(Errno::EIO as i32), ..head }, 0);
+            }
         }
-        log::error!("a reply of {size} bytes is larger than the {room} that io_uring's buffers have (max_write)");
-        self.answer(OutHeader { len: size_of::<OutHeader>() as u32, error: -(Errno::EIO as i32), ..head }, 0);
-        Err(Errno::EINVAL)
+        taken
     }
 
-    fn take_payload(&self, parts: &[IoSlice<'_>]) {
+    /// ENOMEM when there is no memory to put a reply of so many bytes aside.
+    fn take_payload(&self, parts: &[IoSlice<'_>], size: usize) -> Result<(), Errno> {
         let (payload, _) = self.area.payload();
         match parts {
             // The daemon has put it there.
@@ -257,6 +264,10 @@ impl Seat {
             _ if self.in_payload.load(Ordering::Relaxed) || parts.iter().any(|part| self.area.overlaps(part)) => {
                 let mut aside = self.aside.lock();
                 aside.clear();
+                if aside.try_reserve(size).is_err() {
+                    log::error!("no memory for a reply of {size} bytes");
+                    return Err(Errno::ENOMEM);
+                }
                 parts.iter().for_each(|part| aside.extend_from_slice(part));
             }
             _ => {
@@ -269,6 +280,7 @@ impl Seat {
                 }
             }
         }
+        Ok(())
     }
 
     fn answer(&self, head: OutHeader, payload: u32) {
