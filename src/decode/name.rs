@@ -79,7 +79,8 @@ mod tests {
     fn every_place_of_nul_and_slash_is_found() {
         // Bytes next to NUL and slash, and such as the carry of a subtraction could mistake for one.
         for filling in [1, 0x2e, 0x30, 0x7f, 0x80, 0x81, 0xaf, 0xff] {
-            for len in 0..27 {
+            // The interpreter is too slow for all of them.
+            for len in (0..27).step_by(if cfg!(miri) { 13 } else { 1 }) {
                 for (nul, slash) in (0..=len).flat_map(|nul| (0..=len).map(move |slash| (nul, slash))) {
                     let mut bytes = vec![filling; len];
                     bytes.iter_mut().skip(slash).take(1).for_each(|byte| *byte = b'/');
