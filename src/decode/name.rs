@@ -78,9 +78,11 @@ mod tests {
     #[test]
     fn every_place_of_nul_and_slash_is_found() {
         // Bytes next to NUL and slash, and such as the carry of a subtraction could mistake for one.
-        for filling in [1, 0x2e, 0x30, 0x7f, 0x80, 0x81, 0xaf, 0xff] {
-            // The interpreter is too slow for all of them.
-            for len in (0..27).step_by(if cfg!(miri) { 13 } else { 1 }) {
+        let fillings = [0x80, 1, 0x2e, 0x30, 0x7f, 0x81, 0xaf, 0xff];
+        // The interpreter is too slow for all of them.
+        let (few, step) = if cfg!(miri) { (1, 13) } else { (fillings.len(), 1) };
+        for filling in fillings.into_iter().take(few) {
+            for len in (0..27).step_by(step) {
                 for (nul, slash) in (0..=len).flat_map(|nul| (0..=len).map(move |slash| (nul, slash))) {
                     let mut bytes = vec![filling; len];
                     bytes.iter_mut().skip(slash).take(1).for_each(|byte| *byte = b'/');
