@@ -113,7 +113,7 @@ impl Channel {
             return self.send(&[IoSlice::new(&whole)]);
         }
         match &self.end {
-            End::Device(fd) => writev(fd, parts),
+            End::Device(fd) => nix::sys::uio::writev(fd, parts).map(drop),
             End::Custom { io, number, .. } => io.writev(*number, parts),
             End::Ring(seat) => seat.send(parts),
         }
@@ -238,15 +238,6 @@ fn clone_device(fd: &OwnedFd) -> Result<OwnedFd, Errno> {
     // SAFETY: FUSE_DEV_IOC_CLONE reads one u32, which outlives the call.
     unsafe { fuse_dev_ioc_clone(clone.as_raw_fd(), &mut master) }?;
     Ok(clone)
-}
-
-/// As writev(2), but no point where a thread can be cancelled: a reply is sent or it is not, and with more than one thread
-/// the C library's way of being such a point costs more than all else that a reply does outside the kernel.
-#[inline]
-fn writev(fd: &OwnedFd, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
-    // SAFETY: IoSlice is guaranteed to be laid out as iovec; the kernel reads the pieces, which outlive the call.
-    let sent = unsafe { libc::syscall(libc::SYS_writev, fd.as_raw_fd(), parts.as_ptr(), parts.len()) };
-    Errno::result(sent).map(drop)
 }
 
 /// Opens the device behind an fd once more, whatever it is called and wherever it was opened. Without /proc that has to
