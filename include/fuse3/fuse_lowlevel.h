@@ -1054,8 +1054,8 @@ int fuse_node_update(struct fuse_session *se, fuse_ino_t ino, const void *bytes,
 
 /**
  * The generation of a node's place in the table, which its nodeid contains: what `generation` of struct
- * fuse_entry_param may say, 0 being as good, as no nodeid is used twice. `se` does not matter. May be called on any thread. Since fusewire
- * 1.0.
+ * fuse_entry_param may say, 0 being as good, as no nodeid is used twice. `se` does not matter. May be called on any
+ * thread. Since fusewire 1.0.
  */
 uint64_t fuse_node_generation(struct fuse_session *se, fuse_ino_t ino);
 

@@ -179,7 +179,7 @@ impl Pending {
         if self.slot().marks().contains(Marks::WATCHED) { self.session().state() } else { None }
     }
 
-    #[inline(always)] // into the one function that replies
+    #[inline(always)] // as `Session::send`
     pub(super) fn send_now(&self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         self.session().send(self.channel(), self.slot().unique(), error, parts)
     }

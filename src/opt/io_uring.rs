@@ -1,7 +1,6 @@
 //! Whether requests are to come over io_uring, and how many at once.
 
-use super::{Result, Value};
-use nix::errno::Errno;
+use super::{Result, Value, scan};
 use std::ffi::{CStr, OsString};
 
 /// Requests at a queue at most, unless the user says otherwise.
@@ -40,14 +39,7 @@ impl IoUring {
 
     /// The option `io_uring_q_depth=N`. EINVAL, and a line that names it, for a number that cannot be meant.
     pub fn set_depth(&mut self, option: &CStr, value: Option<Value<'_>>) -> Result<()> {
-        let number = value.and_then(|value| value.text.to_str().ok()?.parse().ok());
-        match number.filter(|depth| (1..=MAX_DEPTH).contains(depth)) {
-            Some(depth) => self.depth = depth,
-            None => {
-                log::error!("option '{}': the depth must be a number from 1 to {MAX_DEPTH}", option.to_string_lossy());
-                return Err(Errno::EINVAL);
-            }
-        }
+        self.depth = scan::number_in(option, value, 1..=MAX_DEPTH, "the depth")?;
         Ok(())
     }
 
@@ -60,6 +52,7 @@ impl IoUring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::errno::Errno;
 
     fn of(enable: &str, depth: &str) -> Option<u32> {
         IoUring::from_environment(|name| {

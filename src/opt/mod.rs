@@ -15,7 +15,6 @@
 #![forbid(unsafe_code)]
 
 mod args;
-pub mod busy_poll;
 pub mod cmdline;
 pub mod group;
 pub mod io_uring;

@@ -3,6 +3,7 @@
 use super::{Result, Value};
 use nix::errno::Errno;
 use std::ffi::CStr;
+use std::ops::RangeInclusive;
 
 /// A number as `%u` reads it, and how many bytes it read: blanks, a sign, digits. What follows is not looked at, a
 /// minus sign wraps around, and what does not fit 64 bits is the largest number, cut to 32 bits like every other.
@@ -42,6 +43,17 @@ pub fn param(option: &CStr, value: Option<Value<'_>>) -> Result<u32> {
     }
 }
 
+/// The value of a `%u` template that has to be a number in `range` and nothing else; else EINVAL, and a line that names the
+/// option and `what` the number is.
+pub fn number_in(option: &CStr, value: Option<Value<'_>>, range: RangeInclusive<u32>, what: &str) -> Result<u32> {
+    let number = value.and_then(|value| value.text.to_str().ok()?.parse().ok());
+    number.filter(|number| range.contains(number)).ok_or_else(|| {
+        let (option, least, most) = (option.to_string_lossy(), range.start(), range.end());
+        log::error!("option '{option}': {what} must be a number from {least} to {most}");
+        Errno::EINVAL
+    })
+}
+
 /// Logs that an option's value does not convert.
 pub fn bad_value(option: &CStr) {
     log::error!("option '{}' has a value of the wrong form", option.to_string_lossy());
@@ -50,6 +62,15 @@ pub fn bad_value(option: &CStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_in_a_range() {
+        let read = |text| number_in(c"option=", Some(Value { text, conversion: c"%u" }), 1..=50, "the number");
+        assert_eq!((read(c"1"), read(c"50")), (Ok(1), Ok(50)));
+        for bad in [c"", c"0", c"51", c"-1", c"1.5", c"5x", c" 5", c"99999999999999999999"] {
+            assert_eq!(read(bad), Err(Errno::EINVAL), "{bad:?}");
+        }
+    }
 
     #[test]
     fn reads_what_scanf_reads() {

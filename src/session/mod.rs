@@ -261,7 +261,7 @@ impl Session {
 
     /// Sends a reply, and logs a failure as its kind deserves: ENOENT means that the request was interrupted and is
     /// no longer waited for, and after the end nothing is surprising.
-    #[inline(always)] // into the one function that replies, and a few that fail
+    #[inline(always)] // into the few functions that reply
     pub fn send(&self, channel: &Channel, unique: u64, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         match parts {
             [] => self.send_message(channel, unique, error, 0, |head| channel.send(&[head])),

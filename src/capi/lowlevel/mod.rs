@@ -8,6 +8,7 @@ mod direntry;
 mod loops;
 mod nodes;
 mod notify;
+mod options;
 mod own;
 #[cfg(not(soname = "3"))]
 mod passthrough;

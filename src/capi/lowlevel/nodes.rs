@@ -136,8 +136,8 @@ pub unsafe extern "C" fn fuse_node_update(
 symver!(fuse_node_update, "FUSEWIRE_1.0");
 
 /// The generation of a node's place in the table, which its nodeid contains: what `generation` of struct
-/// fuse_entry_param may say, 0 being as good, as no nodeid is used twice. `se` does not matter. May be called on any thread. Since fusewire
-/// 1.0.
+/// fuse_entry_param may say, 0 being as good, as no nodeid is used twice. `se` does not matter. May be called on any
+/// thread. Since fusewire 1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_node_generation(se: *mut fuse_session, ino: fuse_ino_t) -> u64 {
     // It is in the nodeid, whatever the session.

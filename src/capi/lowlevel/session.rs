@@ -1,5 +1,6 @@
 //! Sessions.
 
+use super::options::Options;
 #[cfg(not(soname = "3"))]
 use crate::abi::c::common::libfuse_version;
 use crate::abi::c::common::{fuse_buf, fuse_session};
@@ -10,15 +11,12 @@ use crate::capi::log;
 use crate::capi::opt::args;
 use crate::capi::result::ToC;
 use crate::dispatch::CTable;
-use crate::mount;
-use crate::opt::io_uring::IoUring;
-use crate::opt::{self, Args, Event, Spec, Verdict, busy_poll};
+use crate::opt::Args;
 use crate::session::{Config, Handler, Kind, Session};
-use crate::transport::{Channel, CustomIo, privilege};
+use crate::transport::{Channel, CustomIo};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Lends a session from C to `f`; a null pointer is a log line and none.
 ///
@@ -33,55 +31,6 @@ pub unsafe fn with_session<R>(se: *const fuse_session, f: impl FnOnce(&Session) 
         ::log::error!("the session is a null pointer");
     }
     session.map(f)
-}
-
-/// What the arguments of a session say.
-struct Options {
-    debug: bool,
-    io_uring: IoUring,
-    busy_poll: Duration,
-    mount: mount::Options,
-}
-
-#[derive(Clone, Copy)]
-enum Opt {
-    Debug,
-    IoUring,
-    QueueDepth,
-    BusyPoll,
-}
-
-const SPECS: [Spec<'static, Opt>; 6] = [
-    Spec::new(c"debug", Opt::Debug),
-    Spec::new(c"-d", Opt::Debug),
-    Spec::new(c"--debug", Opt::Debug),
-    Spec::new(c"io_uring", Opt::IoUring),
-    Spec::new(c"io_uring_q_depth=%u", Opt::QueueDepth),
-    Spec::new(c"busy_poll=%u", Opt::BusyPoll),
-];
-
-fn parse_options(args: &mut Args) -> Result<Options, Errno> {
-    let io_uring = IoUring::from_environment(privilege::variable);
-    let mut options = Options { debug: false, io_uring, busy_poll: Duration::ZERO, mount: mount::Options::new() };
-    opt::parse(args, &SPECS, &mut |event, _| match event {
-        Event::Matched { tag, arg, value } => {
-            match tag {
-                Opt::Debug => options.debug = true,
-                Opt::IoUring => options.io_uring.set_on(),
-                Opt::QueueDepth => options.io_uring.set_depth(arg, value)?,
-                Opt::BusyPoll => options.busy_poll = busy_poll::read(arg, value)?,
-            }
-            Ok(Verdict::Drop)
-        }
-        Event::Unknown(item) if options.mount.accept(item)? => Ok(Verdict::Drop),
-        Event::Unknown(_) | Event::NonOption(_) => Ok(Verdict::Keep),
-    })?;
-    let unknown: Vec<_> = args.iter().skip(1).map(CStr::to_string_lossy).collect();
-    if unknown.is_empty() {
-        return Ok(options);
-    }
-    ::log::error!("unknown option(s): `{}'", unknown.join(" "));
-    Err(Errno::EINVAL)
 }
 
 /// What a session is made of, besides its arguments.
@@ -102,7 +51,7 @@ pub fn make(list: &mut Args, plan: Plan) -> Result<Arc<Session>, Errno> {
         ::log::error!("a session's argument list is empty, not even the program's name is there");
         return Err(Errno::EINVAL);
     }
-    let options = parse_options(list)?;
+    let options = Options::take(list)?;
     if options.debug {
         let (libfuse, own) = (version::TEXT.to_string_lossy(), env!("CARGO_PKG_VERSION"));
         ::log::debug!("FUSE library version: {libfuse} (fusewire {own})");

@@ -362,13 +362,15 @@ impl Slot {
         self.marks().contains(Marks::INTERRUPTED)
     }
 
-    /// The callback has returned on the thread `server`. Whether the request ended on that very thread meanwhile, and the
-    /// slot is free and this thread's to give back; whoever ends it later, or elsewhere, gives it back there.
+    /// The thread `server` is done with the request: it has returned from the callback, or it ends. Whether the request ended
+    /// on that very thread meanwhile, and the slot is free and this thread's to give back; whoever ends it later, or
+    /// elsewhere, gives it back there.
     ///
     /// That is how nearly all requests end, and it spares the end a look at what the thread keeps.
     #[inline]
     pub fn came_home(&self, server: usize) -> bool {
         if self.server.load(Relaxed) == server | ENDED {
+            self.server.store(0, Relaxed);
             return true;
         }
         // It may be another request's already, and another thread's.

@@ -137,6 +137,9 @@ fn leave() {
     with_own(|own| {
         shared.free.extend(own.free.iter().take(own.len.get()).filter_map(Cell::get));
         own.len.set(UNARMED);
+        // A callback may have ended the thread, before or after its reply. Another thread may have the same number some day.
+        let homeless = (0..shared.fresh as usize).filter_map(slot).filter(|slot| slot.came_home(own.thread()));
+        shared.free.extend(homeless);
     });
 }
 
@@ -182,4 +185,31 @@ pub(super) fn give_back(slot: &'static Slot) {
 pub fn each() -> impl Iterator<Item = &'static Slot> {
     let used = SHARED.lock().fresh as usize;
     (0..used).filter_map(slot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Arrival, Marks};
+    use super::*;
+    use crate::abi::wire::InHeader;
+    use core::ptr::null_mut;
+
+    /// A callback that ends its thread after the reply.
+    fn serve_and_end() {
+        let slot = take().expect("memory");
+        let (head, session, channel, userdata) = (&InHeader::default(), null_mut(), null_mut(), null_mut());
+        let (flags, umask, marks, server) = (0, 0, Marks::empty(), with_own(Own::thread));
+        let token = slot.arrive(&Arrival { head, flags, umask, session, channel, userdata, marks, server });
+        drop(slot.claim(token));
+    }
+
+    #[test]
+    fn slots_of_threads_that_end_in_their_callback_are_used_again() {
+        let before = SHARED.lock().fresh;
+        for _ in 0..1000 {
+            std::thread::spawn(serve_and_end).join().unwrap();
+        }
+        let more = SHARED.lock().fresh - before;
+        assert!(more < 500, "{more} slots for one request at a time");
+    }
 }

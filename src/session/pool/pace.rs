@@ -4,7 +4,7 @@
 //! thread that has slept longest, and often two are woken for it, as the one that has just replied comes back first. Or it
 //! may pay: many threads that are woken share more of a crowded processor than one, and a processor that serves need not be
 //! the one that asks. Which it is depends on the load, the scheduler and the machine, and nobody says. So it is tried: while
-//! there is something to do the pool's thread looks every other millisecond how many requests were served, and now and then lets
+//! there is something to do the pool's thread looks every two milliseconds how many requests were served, and now and then lets
 //! the pool be what it is not for a few looks. What served more stays.
 //!
 //! Callbacks that block are another matter: then somebody must wait, always. A callback that is under way from one look to

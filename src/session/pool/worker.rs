@@ -100,6 +100,8 @@ impl Pool<'_> {
             worker.turn();
             if process.is_child() {
                 report_child();
+                // Nobody looks at the pool here.
+                self.workers.set_lean(false);
             }
             self.say_lively(&mut unseen);
             if !self.stays() {

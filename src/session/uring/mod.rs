@@ -88,7 +88,8 @@ type Reason = Cow<'static, str>;
 impl Session {
     /// Whether requests of this session could come over io_uring.
     pub(super) fn could_use_uring(&self) -> bool {
-        self.channel().is_ok_and(|channel| channel.as_device().is_some()) && !self.is_recoverable()
+        let on_device = self.channel().is_ok_and(|channel| channel.as_device().is_some());
+        on_device && !self.is_recoverable() && !self.mount_options.auto_unmount()
     }
 
     /// Whether the init callback, which has returned, did so in a child process.

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(1);
 /// How long between looks at most, while there are requests.
 const SLOWEST: Duration = Duration::from_millis(16);
+
 /// The seats of one queue.
 #[derive(Default)]
 pub(super) struct Queue {
