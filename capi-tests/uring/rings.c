@@ -18,14 +18,16 @@
 #define IS_URING(req) ((void)(req), false)
 #endif
 
-enum { ROOT = 1, PLAIN, SLOW, JOINED, LATER, NEVER, EARLY, TELL, PLACE, FILED, ENDING, STORE, LAST };
+enum { ROOT = 1, PLAIN, SLOW, JOINED, LATER, NEVER, EARLY, TELL, PLACE, FILED, ENDING, STORE, MEET, LAST };
 static const char *const names[LAST] = {
     [PLAIN] = "plain", [SLOW] = "slow",   [JOINED] = "joined", [LATER] = "later",   [NEVER] = "never", [EARLY] = "early",
     [TELL] = "tell",   [PLACE] = "place", [FILED] = "filed",   [ENDING] = "ending", [STORE] = "store",
+    [MEET] = "meet",
 };
 #define SIZE ((off_t)8 << 20)
 
 static struct fuse_session *session;
+static pthread_barrier_t two;
 static char *store;
 static int file;
 static _Atomic int64_t ring, device, wrong, interrupts, waiting;
@@ -205,6 +207,11 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
     case ENDING:
         pthread_detach(begin(answer_later, req));
         pthread_exit(NULL);
+    case MEET:
+        /* Waits for another request. */
+        pthread_barrier_wait(&two);
+        answer(req, "met");
+        break;
     case STORE:
         fuse_reply_buf(req, store + off, off + (off_t)size <= SIZE ? size : 0);
         break;
@@ -253,7 +260,7 @@ int main(int argc, char *argv[])
 
     store = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     file = memfd_create("filed", 0);
-    if (store == MAP_FAILED)
+    if (store == MAP_FAILED || pthread_barrier_init(&two, NULL, 2) != 0)
         return 1;
     for (uint32_t at = 0; at < SIZE; at += 4)
         memcpy(store + at, &at, sizeof(at));

@@ -135,6 +135,20 @@ def read_again(path):
     return read(path)
 
 
+def read_on(cpu, path):
+    os.sched_setaffinity(0, {cpu})
+    return read(path)
+
+
+def test_handlers_that_wait_for_each_other(rings, library, guard):
+    """At one queue, as those that take a lock and wait for its release: no thread may have two requests."""
+    rings(library, "-o", "io_uring_q_depth=2")
+    cpu = min(os.sched_getaffinity(0))
+    for _ in range(20):
+        calls = [(read_on, cpu, guard.mountpoint / "meet") for _ in range(2)]
+        assert guard.children(calls) == [b"met", b"met"]
+
+
 def checksums_of_writes(path, seed):
     """Writes and reads pieces of all sizes through one descriptor; whether what is read is what was written."""
     dice = random.Random(seed)

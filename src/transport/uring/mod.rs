@@ -3,8 +3,8 @@
 //! The kernel has a queue for each CPU, and each queue has entries, every one of which takes one request at a time: the
 //! kernel puts a request there in the context of the thread that submitted the entry last, and has the reply when a
 //! thread commits the entry. A [`Seat`] is one entry with an io_uring of its own. So a thread that waits on a seat is never
-//! given a request while it is busy with another, needs no lock, and answers one request and waits for the next in a
-//! single system call; what waits for an entry of the queue is brought along by that call.
+//! given a request while it is busy with another, and needs no lock. The system call that answers a request brings along
+//! what waits for an entry of the queue; for what is still to come there is a second one.
 
 mod area;
 mod ring;

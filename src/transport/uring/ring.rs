@@ -80,8 +80,25 @@ impl Ring {
         self.io.submitter().submit_and_wait(usize::from(wait)).map(drop).map_err(errno)
     }
 
+    /// Submits what is prepared, and waits for an outcome, see [`Self::outcome`]; none after a signal that came first.
+    ///
+    /// These are two calls, as whom the reply wakes runs on this CPU: the scheduler lets it go on when the first call
+    /// returns, and mostly it has asked for the next thing before this thread is back. Then the thread need not sleep and
+    /// be woken.
+    pub(super) fn submit_and_wait(&mut self) -> Result<Option<i32>, Errno> {
+        for wait in [false, true] {
+            if let Some(outcome) = self.outcome() {
+                return Ok(Some(outcome));
+            }
+            if wait || !self.io.submission().is_empty() {
+                self.enter(wait).or_else(|errno| if errno == Errno::EINTR { Ok(()) } else { Err(errno) })?;
+            }
+        }
+        Ok(self.outcome())
+    }
+
     /// The outcome of a command: 0, which is a request, or a negative errno.
-    pub(super) fn outcome(&mut self) -> Option<i32> {
+    fn outcome(&mut self) -> Option<i32> {
         if core::mem::take(&mut self.came) {
             return Some(0);
         }

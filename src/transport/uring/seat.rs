@@ -163,13 +163,7 @@ impl Seat {
         let mut ring = self.ring.lock();
         let ring = ring.as_mut().ok_or(Errno::ENOTCONN)?;
         self.prepare(ring)?;
-        let outcome = match ring.outcome() {
-            None => {
-                ring.enter(true).or_else(|errno| if errno == Errno::EINTR { Ok(()) } else { Err(errno) })?;
-                ring.outcome()
-            }
-            there => there,
-        };
+        let outcome = ring.submit_and_wait()?;
         match outcome.map(|errno| Errno::from_raw(-errno)) {
             None => Ok(None),
             Some(_) if outcome == Some(0) => Ok(Some(self.begin())),
