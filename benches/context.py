@@ -115,10 +115,12 @@ class Bench:
             self.libraries[library].assert_serves(mount.pid)
             yield mount
 
-    def serving(self, way, pinned=False):
+    def serving(self, way, pinned=False, env=None):
         """A way by name: ("raw",), or a library and the options of bench_ll."""
         library, *options = way
-        return self.raw(pinned=pinned) if library == "raw" else self.daemon(library, *options, pinned=pinned)
+        if library == "raw":
+            return self.raw(pinned=pinned, env=env)
+        return self.daemon(library, *options, pinned=pinned, env=env)
 
     def takes(self, *options):
         """Whether our library knows the options of a mount."""

@@ -13,16 +13,16 @@ WAYS = {
 }
 
 
-def reached(bench, way, load, pinned):
-    with bench.serving(way, pinned=pinned) as mount:
+def reached(bench, way, load, pinned, env=None):
+    with bench.serving(way, pinned=pinned, env=env) as mount:
         return bench.load(mount, *load, pinned=pinned)
 
 
-def compare(bench, ways, loads, pinned):
+def compare(bench, ways, loads, pinned, env=None):
     """{load: {way: operations a second}}. Each figure is of a daemon that has just been started."""
     found = {}
     for load in loads:
-        turns = {name: lambda way=way: reached(bench, way, load, pinned) for name, way in ways.items()}
+        turns = {name: lambda way=way: reached(bench, way, load, pinned, env) for name, way in ways.items()}
         found[load] = bench.medians(turns)
     return found
 

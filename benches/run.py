@@ -45,7 +45,7 @@ CASES = {
     "kernel": 90,
     "unpinned": 100,
     "cpu": 90,
-    "uring": 60,
+    "uring": 90,
     "data": 80,
     "memory": 30,
     "scale": 30,
