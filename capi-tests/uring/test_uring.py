@@ -206,6 +206,29 @@ def test_a_payload_that_is_too_large_for_small_writes(rings, so4, guard):
     assert guard.child(checksums_of_writes, guard.mountpoint / "store", 2)
 
 
+def huge_pages(pid):
+    """Kilobytes of a process's memory that huge pages back."""
+    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return int(rollup.partition("AnonHugePages:")[2].split()[0])
+
+
+def test_large_data_makes_huge_pages(rings, so4, guard):
+    """Small requests do not, and much data takes no more than the entries have: 8.06 MiB for each queue."""
+    if "[madvise]" not in Path("/sys/kernel/mm/transparent_hugepage/enabled").read_text():
+        pytest.skip("the system's huge pages are not for those who ask")
+    daemon = rings(so4)
+    guard.child(small_reads, guard.mountpoint / "store")
+    assert huge_pages(daemon.pid) == 0
+    assert guard.child(checksums_of_writes, guard.mountpoint / "store", 3)
+    assert 0 < huge_pages(daemon.pid) <= os.cpu_count() * 8 << 10
+
+
+def small_reads(path):
+    fd = os.open(path, os.O_RDONLY)
+    assert all(len(os.pread(fd, 4096, at << 12)) == 4096 for at in range(256))
+    os.close(fd)
+
+
 def test_interrupt(rings, library, guard):
     rings(library)
     for n in range(3):

@@ -9,7 +9,7 @@ use super::crew::Rings;
 use super::{Session, Status};
 use crate::session::Channel;
 use crate::transport::threads::Threads;
-use crate::transport::uring::{Phase, Seat, queues};
+use crate::transport::uring::{Memory, Phase, Seat, queues};
 use nix::errno::Errno;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -105,8 +105,10 @@ impl Rings<'_> {
         self.watch.lock().begun = true;
         for number in 0..queues()? {
             session.uring.queues.lock().push(Queue::default());
-            for _ in 0..session.uring_depth() {
-                let channel = session.new_seat(number)?;
+            let memory = Memory::new(session.uring_depth(), session.uring.payload.load(Ordering::Relaxed))?;
+            let memory = Arc::new(memory);
+            for place in 0..session.uring_depth() {
+                let channel = session.new_seat(number, &memory, place)?;
                 self.start(threads, channel, true)?;
             }
         }
@@ -178,10 +180,10 @@ impl Session {
         self.config.io_uring.unwrap_or(0) as usize
     }
 
-    fn new_seat(&self, queue: usize) -> Result<Arc<Channel>, Errno> {
+    fn new_seat(&self, queue: usize, memory: &Arc<Memory>, place: usize) -> Result<Arc<Channel>, Errno> {
         let number = u16::try_from(queue).map_err(|_| Errno::EOVERFLOW)?;
         let device = self.channel()?.clone_device()?;
-        let seat = Seat::new(device, number, self.uring.payload.load(Ordering::Relaxed))?;
+        let seat = Seat::new(device, number, memory, place)?;
         let channel = Arc::new(Channel::ring(seat));
         if let Some(queue) = self.uring.queues.lock().get_mut(queue) {
             queue.seats.push(Known { channel: channel.clone(), state: 0 });

@@ -5,10 +5,13 @@
 //! becomes one message again. A small rest is copied behind the other two, so that a reply can be written while the
 //! callback still reads the request. A large one stays where it is, and the other two are copied before it.
 
+use super::memory::Memory;
 use crate::abi::wire::{InHeader, OutHeader, URING_ARGUMENTS, URING_ENT_IN_OUT, UringEntInOut};
-use crate::transport::{Buffer, page_size};
+use crate::transport::page_size;
 use core::ptr::NonNull;
 use nix::errno::Errno;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Bytes of the headers.
 const HEADERS: usize = URING_ENT_IN_OUT + size_of::<UringEntInOut>();
@@ -16,16 +19,22 @@ const HEADERS: usize = URING_ENT_IN_OUT + size_of::<UringEntInOut>();
 const MOST_ARGUMENTS: usize = URING_ENT_IN_OUT - URING_ARGUMENTS;
 /// A rest of so many bytes is small. With head and arguments it fits a page.
 const SMALL: usize = 2048;
+/// So many bytes in the payload are worth huge pages.
+const MUCH: usize = 512 << 10;
 
 /// Memory of one entry.
 #[derive(Debug)]
 pub(super) struct Area {
-    memory: Buffer,
+    /// The queue's.
+    memory: Arc<Memory>,
+    headers: NonNull<u8>,
     page: usize,
     /// Bytes of the payload.
     payload: usize,
     /// What a registration tells the kernel: headers and payload.
     iovecs: Box<[libc::iovec; 2]>,
+    /// There was [`MUCH`] data before.
+    used_much: AtomicBool,
 }
 
 // SAFETY: the pieces lead into the memory, which is this value's; whoever has the entry's turn uses it, see `Seat`.
@@ -43,19 +52,25 @@ pub(super) struct Arrived {
 }
 
 impl Area {
-    /// With so many bytes of payload, rounded up to pages, which the system gives when they are first used.
-    pub fn new(payload: usize) -> Result<Self, Errno> {
-        let page = page_size();
-        let payload = payload.checked_next_multiple_of(page).ok_or(Errno::ENOMEM)?;
-        let memory = Buffer::new(payload.checked_add(2 * page).ok_or(Errno::ENOMEM)?)?;
-        let headers = memory.start();
+    /// The place of this number in the memory of a queue.
+    pub fn new(memory: &Arc<Memory>, number: usize) -> Result<Self, Errno> {
+        let (page, payload) = (page_size(), memory.payload());
+        let headers = memory.place(number).ok_or(Errno::EINVAL)?;
         // SAFETY: two pages come before the payload.
         let at = unsafe { headers.add(2 * page) };
         let iovecs = Box::new([
             libc::iovec { iov_base: headers.as_ptr().cast(), iov_len: HEADERS },
             libc::iovec { iov_base: at.as_ptr().cast(), iov_len: payload },
         ]);
-        Ok(Self { memory, page, payload, iovecs })
+        Ok(Self { memory: memory.clone(), headers, page, payload, iovecs, used_much: AtomicBool::new(false) })
+    }
+
+    /// So many bytes are, or will be, in the payload. The first time that they are many, the memory gets huge pages.
+    pub fn uses(&self, bytes: usize) {
+        if bytes >= MUCH && !self.used_much.load(Ordering::Relaxed) {
+            self.used_much.store(true, Ordering::Relaxed);
+            self.memory.enlarge_pages(self.payload().0, self.payload);
+        }
     }
 
     /// What the kernel is told.
@@ -66,24 +81,25 @@ impl Area {
     /// Where the payload is, and its bytes.
     pub fn payload(&self) -> (NonNull<u8>, usize) {
         // SAFETY: two pages come before the payload.
-        (unsafe { self.memory.start().add(2 * self.page) }, self.payload)
+        (unsafe { self.headers.add(2 * self.page) }, self.payload)
     }
 
     /// What the kernel says of the request: its number for the commit, and bytes in the payload.
     pub fn entry(&self) -> UringEntInOut {
         // SAFETY: the headers have it, any bytes are valid for it, and the kernel does not write now.
-        unsafe { self.memory.start().add(URING_ENT_IN_OUT).cast::<UringEntInOut>().read_unaligned() }
+        unsafe { self.headers.add(URING_ENT_IN_OUT).cast::<UringEntInOut>().read_unaligned() }
     }
 
     /// Makes one message of the request. EIO when it contradicts itself.
     pub fn arrive(&self) -> Result<Arrived, Errno> {
-        let headers = self.memory.start();
+        let headers = self.headers;
         // SAFETY: the headers have it, any bytes are valid for it, and the kernel does not write now.
         let head: InHeader = unsafe { headers.cast::<InHeader>().read_unaligned() };
         let rest = self.entry().payload_sz as usize;
         let len = head.len as usize;
         let arguments = len.checked_sub(size_of::<InHeader>()).and_then(|behind| behind.checked_sub(rest));
         let arguments = arguments.filter(|bytes| *bytes <= MOST_ARGUMENTS && rest <= self.payload).ok_or(Errno::EIO)?;
+        self.uses(rest);
         let in_payload = rest > SMALL;
         let before = size_of::<InHeader>() + arguments;
         let (payload, _) = self.payload();
@@ -134,7 +150,7 @@ impl Area {
     /// # Safety
     /// The request in the entry is the caller's to answer.
     pub unsafe fn write_head(&self, head: OutHeader, payload_sz: u32) {
-        let headers = self.memory.start();
+        let headers = self.headers;
         // The number for the commit stays: whoever commits reads it.
         let entry = UringEntInOut { payload_sz, ..self.entry() };
         // SAFETY: the headers have room for both; the caller vouches for nobody else writing.

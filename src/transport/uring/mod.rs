@@ -7,9 +7,11 @@
 //! what waits for an entry of the queue; for what is still to come there is a second one.
 
 mod area;
+mod memory;
 mod ring;
 mod seat;
 
+pub use memory::Memory;
 pub use ring::Ring;
 pub use seat::{After, Phase, Seat};
 

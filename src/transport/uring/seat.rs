@@ -6,6 +6,7 @@
 //! another thread, see [`Seat::claim`].
 
 use super::area::{Area, Arrived};
+use super::memory::Memory;
 use super::ring::Ring;
 use crate::abi::wire::OutHeader;
 use crate::transport::fork;
@@ -14,6 +15,7 @@ use nix::errno::Errno;
 use parking_lot::{Condvar, Mutex};
 use std::io::IoSlice;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use zerocopy::FromBytes;
 
@@ -103,11 +105,11 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// A seat at a queue, with so many bytes of payload at least. The device is for it alone.
-    pub fn new(device: OwnedFd, queue: u16, payload: usize) -> Result<Self, Errno> {
+    /// A seat at a queue, at the place of this number in its memory. The device is for it alone.
+    pub fn new(device: OwnedFd, queue: u16, memory: &Arc<Memory>, number: usize) -> Result<Self, Errno> {
         Ok(Self {
             queue,
-            area: Area::new(payload)?,
+            area: Area::new(memory, number)?,
             ring: Mutex::new(Some(Ring::new(device)?)),
             state: AtomicU64::new(0),
             due: AtomicU8::new(Due::REGISTER),
@@ -252,6 +254,7 @@ impl Seat {
     /// ENOMEM when there is no memory to put a reply of so many bytes aside.
     fn take_payload(&self, parts: &[IoSlice<'_>], size: usize) -> Result<(), Errno> {
         let (payload, _) = self.area.payload();
+        self.area.uses(size);
         match parts {
             // The daemon has put it there.
             [one] if core::ptr::eq(one.as_ptr(), payload.as_ptr()) => {}
