@@ -473,7 +473,7 @@ def test_a_keeper_is_replaced_under_its_daemon(kept, guard, manager):
     assert kept.serving() != pid and "ended; it is restarted" in second.output()
     kept.kill()
     assert second.stop() == 0
-    assert [name for name in manager.names() if "keep" not in name] == []
+    wait_until(lambda: not [name for name in manager.names() if "keep" not in name], "a store without the mount")
 
 
 def test_a_daemon_of_systemds(kept, guard, manager):

@@ -4,6 +4,7 @@ use crate::lies_within;
 use crate::message::{self, Sender, byte};
 use crate::oracle::{self, Agreed, HEAD, Verdict};
 use arbitrary::Unstructured;
+use fusewire::abi::opcode::Opcode;
 use fusewire::decode::{self, Dialect, Fault, Name, Operation, PIPED_HEAD, Payload, Piped};
 use std::os::fd::AsFd;
 use zerocopy::IntoBytes;
@@ -30,6 +31,18 @@ fn aligned<'a>(place: &'a mut [u64], message: &[u8]) -> &'a [u8] {
     place
 }
 
+/// The shorter way finds the same, or leaves the message to the longer.
+fn check_ordinary(message: &[u8], dialect: Dialect) {
+    let found = decode::request(message, dialect);
+    let Some((header, arguments)) = decode::ordinary(message) else {
+        return assert!(found.is_err() || decode::header(message).is_some_and(|header| header.total_extlen > 0));
+    };
+    if let Some(opcode) = Opcode::from_wire(header.opcode) {
+        let ordinary = decode::ordinary_request(header, arguments, opcode, || dialect);
+        assert_eq!(format!("{ordinary:?}"), format!("{found:?}"));
+    }
+}
+
 fn check(message: &[u8], agreed: Agreed) {
     assert_eq!(decode::header(message).is_some(), message.len() >= HEAD);
     let expected = oracle::judge(message, agreed);
@@ -54,6 +67,7 @@ fn check(message: &[u8], agreed: Agreed) {
         }
     };
     assert_eq!(found, expected);
+    check_ordinary(message, dialect);
     if message.len() >= PIPED_HEAD {
         check_piped(message, &expected);
     }

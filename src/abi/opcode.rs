@@ -23,7 +23,7 @@ macro_rules! opcodes {
 
             /// The operation with this number, if the protocol has one.
             #[inline(always)] // a test of a few bits
-            pub fn from_wire(value: u32) -> Option<Self> {
+            pub const fn from_wire(value: u32) -> Option<Self> {
                 match value { $($value => Some(Opcode::$name),)* _ => None }
             }
 

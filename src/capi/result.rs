@@ -1,6 +1,7 @@
 //! How results become what C functions return.
 
 use core::ffi::c_int;
+use core::hint::cold_path;
 use nix::errno::Errno;
 
 /// A result on its way to C.
@@ -14,7 +15,13 @@ pub trait ToC {
 impl ToC for Result<(), Errno> {
     #[inline]
     fn code(self) -> c_int {
-        self.map_or_else(|errno| -(errno as c_int), |()| 0)
+        match self {
+            Ok(()) => 0,
+            Err(errno) => {
+                cold_path();
+                -(errno as c_int)
+            }
+        }
     }
 
     fn status(self) -> c_int {

@@ -1,6 +1,7 @@
 //! What a request asks for, in words: debug output.
 
 use super::operation::Operation;
+use crate::abi::flags::GETATTR_FH;
 use crate::abi::wire::{LkIn, MkdirIn, MknodIn, SetattrIn};
 use core::fmt::{Display, Formatter, Result};
 
@@ -20,7 +21,7 @@ impl Display for Operation<'_> {
                 let pairs: Vec<_> = entries.iter().map(|one| (one.nodeid, one.nlookup)).collect();
                 write!(f, ", (nodeid, nlookup): {pairs:?}")
             }
-            Getattr { fh: Some(fh) } => show!(f; "fh" = fh),
+            Getattr(arg) if arg.getattr_flags & GETATTR_FH != 0 => show!(f; "fh" = arg.fh),
             Setattr(arg) => setattr(arg, f),
             Symlink { name, target } => write!(f, ", name: {name:?}, target: {target:?}"),
             Mknod { arg: MknodIn { mode, rdev, umask, .. }, name } => {
@@ -83,9 +84,7 @@ impl Display for Operation<'_> {
             Tmpfile(arg) => write!(f, ", flags: {:#x}, mode: {:#o}, umask: {:#o}", arg.flags, arg.mode, arg.umask),
             Statx(arg) => write!(f, ", fh: {}, sx_flags: {:#x}, sx_mask: {:#x}", arg.fh, arg.sx_flags, arg.sx_mask),
             // What the head says is all, or the session shows it with the answer.
-            Getattr { fh: None } | Readlink | Statfs | Syncfs | Destroy | Init { .. } | CuseInit(_) | Unsupported => {
-                Ok(())
-            }
+            Getattr(_) | Readlink | Statfs | Syncfs | Destroy | Init { .. } | CuseInit(_) | Unsupported => Ok(()),
         }
     }
 }

@@ -8,27 +8,34 @@ use crate::abi::flags::{
 };
 use crate::abi::wire::UNIQUE_RESEND;
 
-impl Request<'_> {
+impl Operation<'_> {
     /// FUSE_REQ flags, which are spread over several words of the protocol.
     #[inline]
     pub fn flags(&self) -> u32 {
         let told = |word: u32, bit: u32, flag: u32| if word & bit != 0 { flag } else { 0 };
-        let flags = match &self.operation {
-            Operation::Open(arg) => told(arg.open_flags, OPEN_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID),
-            Operation::Create { arg, .. } | Operation::Tmpfile(arg) => {
+        match self {
+            Self::Open(arg) => told(arg.open_flags, OPEN_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID),
+            Self::Create { arg, .. } | Self::Tmpfile(arg) => {
                 told(arg.open_flags, OPEN_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID)
             }
-            Operation::Setattr(arg) => told(arg.valid, FATTR_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID),
-            Operation::Read(arg) => told(arg.read_flags, READ_LOCKOWNER, FUSE_REQ_LOCK_OWNER),
-            Operation::Write { arg, .. } => {
+            Self::Setattr(arg) => told(arg.valid, FATTR_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID),
+            Self::Read(arg) => told(arg.read_flags, READ_LOCKOWNER, FUSE_REQ_LOCK_OWNER),
+            Self::Write { arg, .. } => {
                 told(arg.write_flags, WRITE_LOCKOWNER, FUSE_REQ_LOCK_OWNER)
                     | told(arg.write_flags, WRITE_KILL_SUIDGID, FUSE_REQ_KILL_SUIDGID)
             }
-            Operation::Setxattr { setxattr_flags, .. } => {
+            Self::Setxattr { setxattr_flags, .. } => {
                 told(*setxattr_flags, SETXATTR_ACL_KILL_SGID, FUSE_REQ_ACL_KILL_SGID)
             }
             _ => 0,
-        };
+        }
+    }
+}
+
+impl Request<'_> {
+    /// The same, and that the kernel sends the request again.
+    pub fn flags(&self) -> u32 {
+        let flags = self.operation.flags();
         if self.header.unique & UNIQUE_RESEND != 0 { flags | FUSE_REQ_RESEND } else { flags }
     }
 }

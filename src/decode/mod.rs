@@ -22,4 +22,4 @@ pub use extensions::{
 pub use name::Name;
 pub use operation::{Forgets, Operation, Security};
 pub use payload::{PIPED_HEAD, Payload, Piped, piped};
-pub use request::{Dialect, Fault, Request, header, is_aligned, request};
+pub use request::{Dialect, Fault, Request, header, is_aligned, ordinary, ordinary_request, request};

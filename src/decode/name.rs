@@ -2,6 +2,7 @@
 
 use core::ffi::c_char;
 use core::fmt::{Debug, Formatter, Result};
+use core::num::NonZero;
 use memchr::memchr;
 
 /// Bytes that end with the only NUL among them, as C takes them. A borrow of the message, one word less to look at than a
@@ -57,18 +58,27 @@ const SLASHES: u64 = ONES * b'/' as u64;
 /// its time on the choice of a way.
 #[inline]
 fn nul_or_slash(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((word, behind)) = rest.split_first_chunk() {
+        if let Some(found) = in_word(*word) {
+            return Some(bytes.len() - rest.len() + found);
+        }
+        rest = behind;
+    }
+    match bytes.last_chunk() {
+        // What of it was looked at before has neither.
+        Some(last) => in_word(*last).map(|found| bytes.len() - WORD + found),
+        None => bytes.iter().position(|byte| matches!(byte, 0 | b'/')),
+    }
+}
+
+#[inline]
+fn in_word(word: [u8; WORD]) -> Option<usize> {
     // The high bit of each zero byte; of others only above the first.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let (words, rest) = bytes.as_chunks::<WORD>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = zeros(word) | zeros(word ^ SLASHES);
-        if found != 0 {
-            return Some(at * WORD + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let found = rest.iter().position(|byte| matches!(byte, 0 | b'/'))?;
-    Some(words.len() * WORD + found)
+    let word = u64::from_le_bytes(word);
+    let found = NonZero::new(zeros(word) | zeros(word ^ SLASHES))?;
+    Some(found.trailing_zeros() as usize / 8)
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@ use super::cursor::{Cursor, Malformed};
 use super::name::Name;
 use super::payload::Payload;
 use super::request::Dialect;
-use crate::abi::flags;
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::{
     AccessIn, BatchForgetIn, BmapIn, CopyFileRangeIn, CreateIn, CuseInitIn, FallocateIn, FlushIn, ForgetIn, ForgetOne,
@@ -42,9 +41,7 @@ pub enum Operation<'a> {
     BatchForget {
         entries: Forgets<'a>,
     },
-    Getattr {
-        fh: Option<u64>,
-    },
+    Getattr(&'a GetattrIn),
     Readlink,
     Symlink {
         name: Name<'a>,
@@ -199,35 +196,41 @@ impl Operation<'_> {
 }
 
 impl<'a> Operation<'a> {
-    /// Reads the arguments of `opcode`. Bytes behind them are ignored, as a newer kernel may send more.
-    #[inline]
-    pub(super) fn parse(opcode: Opcode, c: &mut Cursor<'a>, dialect: Dialect) -> Result<Self, Malformed> {
+    /// Reads the arguments of `opcode`; `dialect` is asked for where they depend on it. Bytes behind them are ignored, as a newer kernel may send more.
+    #[inline(always)] // where the opcode is a constant, little is left of it
+    pub(super) fn parse(
+        opcode: Opcode,
+        c: &mut Cursor<'a>,
+        dialect: impl FnOnce() -> Dialect,
+    ) -> Result<Self, Malformed> {
         Ok(match opcode {
-            Opcode::Lookup => Self::Lookup { name: c.entry(dialect.export_support)? },
+            Opcode::Lookup => Self::Lookup { name: c.entry(|| dialect().export_support)? },
             Opcode::Forget => Self::Forget { nlookup: c.fixed::<ForgetIn>()?.nlookup },
             Opcode::BatchForget => Self::BatchForget { entries: forgets(c)? },
-            Opcode::Getattr => {
-                let arg: &GetattrIn = c.fixed()?;
-                Self::Getattr { fh: (arg.getattr_flags & flags::GETATTR_FH != 0).then_some(arg.fh) }
-            }
+            Opcode::Getattr => Self::Getattr(c.fixed()?),
             Opcode::Setattr => Self::Setattr(c.fixed()?),
             Opcode::Readlink => Self::Readlink,
-            Opcode::Symlink => Self::Symlink { name: c.entry(false)?, target: c.name()? },
-            Opcode::Mknod => Self::Mknod { arg: c.fixed()?, name: c.entry(false)? },
-            Opcode::Mkdir => Self::Mkdir { arg: c.fixed()?, name: c.entry(false)? },
-            Opcode::Unlink => Self::Unlink { name: c.entry(false)? },
-            Opcode::Rmdir => Self::Rmdir { name: c.entry(false)? },
+            Opcode::Symlink => Self::Symlink { name: c.entry(NO_DOTS)?, target: c.name()? },
+            Opcode::Mknod => Self::Mknod { arg: c.fixed()?, name: c.entry(NO_DOTS)? },
+            Opcode::Mkdir => Self::Mkdir { arg: c.fixed()?, name: c.entry(NO_DOTS)? },
+            Opcode::Unlink => Self::Unlink { name: c.entry(NO_DOTS)? },
+            Opcode::Rmdir => Self::Rmdir { name: c.entry(NO_DOTS)? },
             Opcode::Rename => {
                 let arg: &RenameIn = c.fixed()?;
-                Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: 0 }
+                Self::Rename { name: c.entry(NO_DOTS)?, newdir: arg.newdir, newname: c.entry(NO_DOTS)?, flags: 0 }
             }
             Opcode::Rename2 => {
                 let arg: &Rename2In = c.fixed()?;
-                Self::Rename { name: c.entry(false)?, newdir: arg.newdir, newname: c.entry(false)?, flags: arg.flags }
+                Self::Rename {
+                    name: c.entry(NO_DOTS)?,
+                    newdir: arg.newdir,
+                    newname: c.entry(NO_DOTS)?,
+                    flags: arg.flags,
+                }
             }
             Opcode::Link => {
                 let arg: &LinkIn = c.fixed()?;
-                Self::Link { oldnodeid: arg.oldnodeid, newname: c.entry(false)? }
+                Self::Link { oldnodeid: arg.oldnodeid, newname: c.entry(NO_DOTS)? }
             }
             Opcode::Open => Self::Open(c.fixed()?),
             Opcode::Read => Self::Read(c.fixed()?),
@@ -238,7 +241,7 @@ impl<'a> Operation<'a> {
             Opcode::Statfs => Self::Statfs,
             Opcode::Release => Self::Release(c.fixed()?),
             Opcode::Fsync => Self::Fsync(c.fixed()?),
-            Opcode::Setxattr => setxattr(c, dialect)?,
+            Opcode::Setxattr => setxattr(c, dialect())?,
             Opcode::Getxattr => {
                 let arg: &GetxattrIn = c.fixed()?;
                 Self::Getxattr { name: c.name()?, size: arg.size }
@@ -256,7 +259,7 @@ impl<'a> Operation<'a> {
             Opcode::Setlk => Self::Setlk { arg: c.fixed()?, wait: false },
             Opcode::Setlkw => Self::Setlk { arg: c.fixed()?, wait: true },
             Opcode::Access => Self::Access { mask: c.fixed::<AccessIn>()?.mask },
-            Opcode::Create => Self::Create { arg: c.fixed()?, name: c.entry(false)? },
+            Opcode::Create => Self::Create { arg: c.fixed()?, name: c.entry(NO_DOTS)? },
             Opcode::Interrupt => Self::Interrupt { unique: c.fixed::<InterruptIn>()?.unique },
             Opcode::Bmap => Self::Bmap(c.fixed()?),
             Opcode::Destroy => Self::Destroy,
@@ -281,6 +284,9 @@ impl<'a> Operation<'a> {
         })
     }
 }
+
+/// What makes an entry, or takes one away, never means the directory itself.
+const NO_DOTS: fn() -> bool = || false;
 
 fn forgets<'a>(c: &mut Cursor<'a>) -> Result<Forgets<'a>, Malformed> {
     let count = c.fixed::<BatchForgetIn>()?.count as usize;

@@ -66,8 +66,32 @@ pub fn is_aligned(message: &[u8]) -> bool {
 pub fn request(message: &[u8], dialect: Dialect) -> Result<Request<'_>, Fault> {
     let (header, opcode) = begin(message)?;
     let (mut arguments, extensions) = split(message, header).ok_or_else(|| malformed(header, opcode))?;
-    let operation = Operation::parse(opcode, &mut arguments, dialect).map_err(|_| malformed(header, opcode))?;
+    let operation = Operation::parse(opcode, &mut arguments, || dialect).map_err(|_| malformed(header, opcode))?;
     Ok(Request { header, opcode, operation, extensions })
+}
+
+/// The head of an ordinary message and its arguments: it is as long as it says, [is aligned](is_aligned), and has no
+/// extensions. None of another, which [`request`] looks at.
+#[inline(always)] // its result is not worth a place in memory
+pub fn ordinary(message: &[u8]) -> Option<(&InHeader, &[u8])> {
+    let (header, behind) = InHeader::ref_from_prefix(message).ok()?;
+    // A length that has no room for the head is larger than what is behind it.
+    let arguments = behind.get(..(header.len as usize).wrapping_sub(size_of::<InHeader>()))?;
+    (header.total_extlen == 0).then_some((header, arguments))
+}
+
+/// Reads the arguments of an ordinary message that is known to have that opcode.
+#[inline(always)] // where that is a constant, little is left of it
+pub fn ordinary_request<'a>(
+    header: &'a InHeader,
+    arguments: &'a [u8],
+    opcode: Opcode,
+    dialect: impl FnOnce() -> Dialect,
+) -> Result<Request<'a>, Fault> {
+    match Operation::parse(opcode, &mut Cursor::new(arguments), dialect) {
+        Ok(operation) => Ok(Request { header, opcode, operation, extensions: &[] }),
+        Err(_) => Err(malformed(header, opcode)),
+    }
 }
 
 /// The head, and the opcode in it.

@@ -2,8 +2,10 @@
 
 use crate::abi::c::common::{fi, fuse_file_info};
 use crate::abi::c::lowlevel::fuse_forget_data;
-use crate::abi::flags::{FATTR_FH, LK_FLOCK, RELEASE_FLOCK_UNLOCK, RELEASE_FLUSH, WRITE_CACHE};
-use crate::abi::wire::{FileLock, FlushIn, ForgetOne, IoctlIn, LkIn, PollIn, ReadIn, ReleaseIn, SetattrIn, WriteIn};
+use crate::abi::flags::{FATTR_FH, GETATTR_FH, LK_FLOCK, RELEASE_FLOCK_UNLOCK, RELEASE_FLUSH, WRITE_CACHE};
+use crate::abi::wire::{
+    FileLock, FlushIn, ForgetOne, GetattrIn, IoctlIn, LkIn, PollIn, ReadIn, ReleaseIn, SetattrIn, WriteIn,
+};
 use crate::decode::Forgets;
 use core::ffi::{c_int, c_short, c_void};
 use core::ptr;
@@ -17,6 +19,11 @@ pub fn file(fh: u64) -> fuse_file_info {
 #[inline]
 pub fn file_with_flags(fh: u64, flags: u32) -> fuse_file_info {
     fuse_file_info { flags: flags as c_int, ..file(fh) }
+}
+
+#[inline]
+pub fn file_of_getattr(arg: &GetattrIn) -> Option<fuse_file_info> {
+    (arg.getattr_flags & GETATTR_FH != 0).then(|| file(arg.fh))
 }
 
 #[inline]

@@ -40,6 +40,7 @@ macro_rules! call {
 }
 
 /// Calls the callback for `operation`, or answers in its place when the daemon has none.
+#[inline(always)] // where the operation is known one of the calls is left
 pub fn dispatch(
     ops: &fuse_lowlevel_ops,
     session: &Session,
@@ -55,7 +56,7 @@ pub fn dispatch(
         match *operation {
             Lookup { name } => call!(ops.lookup(req, ino, name.as_ptr())),
             Forget { nlookup } => call!(ops.forget(req, ino, nlookup) else finish(req)),
-            Getattr { fh } => call!(ops.getattr(req, ino, or_null(&mut fh.map(args::file)))),
+            Getattr(arg) => call!(ops.getattr(req, ino, or_null(&mut args::file_of_getattr(arg)))),
             Read(arg) => {
                 call!(ops.read(req, ino, arg.size as usize, arg.offset as i64, &mut args::file_of_read(arg)))
             }
@@ -70,28 +71,6 @@ pub fn dispatch(
             Readdirplus(arg) => {
                 call!(ops.readdirplus(req, ino, arg.size as usize, arg.offset as i64, &mut args::file(arg.fh)))
             }
-            _ => dispatch_rare(ops, session, token, header, operation),
-        }
-    }
-}
-
-/// The same for what comes less often, apart: some of it needs more room than the others should pay for.
-///
-/// # Safety
-/// The table's functions are the daemon's callbacks.
-#[inline(never)]
-unsafe fn dispatch_rare(
-    ops: &fuse_lowlevel_ops,
-    session: &Session,
-    token: Token,
-    header: &InHeader,
-    operation: &Operation<'_>,
-) {
-    let (req, ino) = (to_c(token), header.nodeid);
-    // SAFETY: as in `dispatch`.
-    unsafe {
-        use Operation::*;
-        match *operation {
             BatchForget { entries } => batch_forget(ops, token, entries),
             Setattr(arg) => {
                 let (mut st, to_set, mut fi) = args::setattr(arg);
@@ -189,19 +168,8 @@ unsafe fn dispatch_rare(
                 let mut fi = (arg.getattr_flags & GETATTR_FH != 0).then(|| args::file(arg.fh));
                 call!(ops.statx(req, ino, arg.sx_flags as c_int, arg.sx_mask as c_int, or_null(&mut fi)))
             }
-            // Called already; the session's own business; nobody's.
-            Lookup { .. }
-            | Forget { .. }
-            | Getattr { .. }
-            | Read(_)
-            | Write { .. }
-            | Readdirplus(_)
-            | Init { .. }
-            | CuseInit(_)
-            | Destroy
-            | Interrupt { .. }
-            | NotifyReply { .. }
-            | Unsupported => {
+            // The session's own business; nobody's.
+            Init { .. } | CuseInit(_) | Destroy | Interrupt { .. } | NotifyReply { .. } | Unsupported => {
                 refuse(req, Errno::ENOSYS);
             }
         }

@@ -12,6 +12,7 @@ use crate::abi::flags::{FSYNC_FDATASYNC, IOCTL_DIR};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::{Operation, Payload};
 use crate::session::{Handler, Provides, Session, Token};
+use crate::transport::Channel;
 use core::ffi::{c_int, c_void};
 
 /// `struct cuse_lowlevel_ops` and the pointer that goes with it.
@@ -107,6 +108,11 @@ impl Handler for CuseTable {
             // SAFETY: the program's callback, called as its contract says.
             unsafe { destroy(self.userdata) };
         }
+    }
+
+    fn take(&self, session: &Session, channel: &Channel, message: &[u8]) {
+        // Of what comes to a device, too little would go another way.
+        session.process_any(channel, message);
     }
 
     fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>) {

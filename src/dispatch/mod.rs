@@ -19,6 +19,6 @@ mod table;
 pub use attach::{attach, detach};
 pub use cuse::CuseTable;
 pub use poll::PollHandle;
-pub use request::{Pending, find, live, with_seat, with_session};
+pub use request::{Pending, find, live, with_request, with_seat, with_session};
 pub use resend::{ResendHooks, with_kept};
 pub use table::CTable;

@@ -129,11 +129,6 @@ impl Pending {
     /// that is owed no reply gets none, as the kernel would not know what it is for: ENOENT, after a log line.
     #[inline(never)] // once for all replies: what goes before is small
     pub fn reply(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
-        self.deliver(error, parts)
-    }
-
-    #[inline(always)] // for any number of parts, and for one
-    fn deliver(self, error: i32, parts: &[IoSlice<'_>]) -> Result<(), Errno> {
         let pending = ManuallyDrop::new(self);
         let sent = if pending.slot().marks().is_empty() {
             pending.send_now(error, parts)
@@ -145,12 +140,30 @@ impl Pending {
         sent
     }
 
-    #[inline(always)] // two looks, and few more in the claim
+    /// The same with a payload of one piece, which what is asked for most is answered with: in line.
+    #[inline(always)]
+    pub fn reply_bytes(self, payload: &[u8]) -> Result<(), Errno> {
+        let pending = ManuallyDrop::new(self);
+        let sent = if pending.slot().marks().is_empty() {
+            pending.send_now(0, &[IoSlice::new(payload)])
+        } else {
+            pending.reply_marked_bytes(payload)
+        };
+        pending.end();
+        sent
+    }
+
+    #[inline(always)] // a few looks in the claim
     fn end(&self) {
-        if self.slot().marks().intersects(Marks::HOLDS | Marks::WATCHED) {
+        if !self.claim.end_plain() {
             self.end_marked();
+            self.claim.end();
         }
-        self.claim.end();
+    }
+
+    #[cold]
+    fn reply_marked_bytes(&self, payload: &[u8]) -> Result<(), Errno> {
+        self.reply_marked(0, &[IoSlice::new(payload)])
     }
 
     #[cold]
@@ -204,12 +217,6 @@ impl Pending {
     #[inline]
     pub fn reply_with<T: IntoBytes + Immutable>(self, value: &T) -> Result<(), Errno> {
         self.reply_bytes(value.as_bytes())
-    }
-
-    /// Replies with a payload of one piece.
-    #[inline(always)] // what is asked for most is answered so
-    pub fn reply_bytes(self, payload: &[u8]) -> Result<(), Errno> {
-        self.deliver(0, &[IoSlice::new(payload)])
     }
 
     /// Replies with an errno.

@@ -79,6 +79,7 @@ impl Handler for CTable {
         }
     }
 
+    #[inline(always)] // where the operation is known one of the calls is left
     fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>) {
         call::dispatch(&self.ops, session, token, header, operation);
     }

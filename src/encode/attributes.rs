@@ -3,14 +3,11 @@
 use crate::abi::c::lowlevel::fuse_entry_param;
 use crate::abi::wire::{Attr, AttrOut, EntryOut, FileLock, Kstatfs};
 
-/// A timeout in seconds as the wire has it: whole seconds and nanoseconds. A negative one is zero, one too large
-/// to count is forever.
+/// A timeout in seconds as the wire has it: whole seconds and nanoseconds. A negative one is zero, one too large to count is
+/// forever.
 #[inline]
 pub fn timeout(seconds: f64) -> (u64, u32) {
-    if seconds == 0.0 {
-        return (0, 0);
-    }
-    // Nearly all others are whole seconds, which 32 bits have room for. `as` saturates, and makes zero of NaN.
+    // Nearly all are whole seconds, which 32 bits have room for. `as` saturates, and makes zero of NaN.
     let few = seconds as i32;
     if f64::from(few) == seconds && few >= 0 {
         return (few as u64, 0);
@@ -25,11 +22,11 @@ fn long_timeout(seconds: f64) -> (u64, u32) {
     if fraction >= 0.999_999_999 { (whole, 999_999_999) } else { (whole, (fraction * 1e9) as u32) }
 }
 
-/// Fills in the attributes of an inode. `flags`: what struct stat has no member for.
+/// Fills in the attributes of an inode, but for the flags, which struct stat has no member for.
 ///
-/// In place, member by member: a struct made as a whole passes through every register first.
-#[inline]
-pub fn attr(attr: &mut Attr, st: &libc::stat, flags: u32) {
+/// Apart and in place: in line, and in a struct that is returned, all of it passes through every register first.
+#[inline(never)]
+fn put_attr(attr: &mut Attr, st: &libc::stat) {
     attr.ino = st.st_ino;
     attr.size = st.st_size as u64;
     attr.blocks = st.st_blocks as u64;
@@ -45,26 +42,50 @@ pub fn attr(attr: &mut Attr, st: &libc::stat, flags: u32) {
     attr.gid = st.st_gid;
     attr.rdev = st.st_rdev as u32;
     attr.blksize = st.st_blksize as u32;
-    attr.flags = flags;
 }
 
-/// Reply to getattr and setattr.
-#[inline]
-pub fn attr_out(st: &libc::stat, seconds: f64, flags: u32) -> AttrOut {
-    let mut out = AttrOut::default();
-    (out.attr_valid, out.attr_valid_nsec) = timeout(seconds);
-    attr(&mut out.attr, st, flags);
-    out
+/// Lends the reply to getattr and setattr to `f`. `flags`: what struct stat has no member for.
+#[inline(always)] // nothing is copied where the caller sees it made
+pub fn with_attr<R>(st: &libc::stat, seconds: f64, flags: u32, f: impl FnOnce(&AttrOut) -> R) -> R {
+    let (attr_valid, attr_valid_nsec) = timeout(seconds);
+    let mut out = AttrOut { attr_valid, attr_valid_nsec, ..AttrOut::default() };
+    put_attr(&mut out.attr, st);
+    out.attr.flags = flags;
+    f(&out)
 }
 
-/// Reply to lookup and its like.
-#[inline]
-pub fn entry(e: &fuse_entry_param, flags: u32) -> EntryOut {
+/// Lends the reply to lookup and its like to `f`.
+#[inline(always)] // as `with_attr`
+pub fn with_entry<R>(e: &fuse_entry_param, flags: u32, f: impl FnOnce(&EntryOut) -> R) -> R {
     let mut out = EntryOut { nodeid: e.ino, generation: e.generation, ..EntryOut::default() };
+    complete(&mut out, e, flags);
+    f(&out)
+}
+
+/// Makes the same where it is to be.
+#[inline]
+pub fn put_entry(out: &mut EntryOut, e: &fuse_entry_param, flags: u32) {
+    (out.nodeid, out.generation) = (e.ino, e.generation);
+    (out.entry_valid, out.attr_valid) = (0, 0);
+    (out.entry_valid_nsec, out.attr_valid_nsec) = (0, 0);
+    complete(out, e, flags);
+}
+
+/// The timeouts, which are zero so far, and the attributes.
+#[inline(always)]
+fn complete(out: &mut EntryOut, e: &fuse_entry_param, flags: u32) {
+    // By their bits: a negative zero may take the longer way.
+    if e.entry_timeout.to_bits() | e.attr_timeout.to_bits() != 0 {
+        put_timeouts(out, e);
+    }
+    put_attr(&mut out.attr, &e.attr);
+    out.attr.flags = flags;
+}
+
+#[inline(never)] // as `put_attr`
+fn put_timeouts(out: &mut EntryOut, e: &fuse_entry_param) {
     (out.entry_valid, out.entry_valid_nsec) = timeout(e.entry_timeout);
     (out.attr_valid, out.attr_valid_nsec) = timeout(e.attr_timeout);
-    attr(&mut out.attr, &e.attr, flags);
-    out
 }
 
 /// Reply to statfs.

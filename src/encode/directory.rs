@@ -1,39 +1,57 @@
 //! Records of a directory buffer: a head, the name, and zeros up to the next multiple of 8.
 
-use super::attributes::entry;
+use super::attributes::put_entry;
 use crate::abi::c::lowlevel::fuse_entry_param;
 use crate::abi::wire::{Dirent, Direntplus, NAME_OFFSET, NAME_OFFSET_DIRENTPLUS};
-use zerocopy::{Immutable, IntoBytes};
+use zerocopy::{FromBytes, transmute};
 
-/// Bytes that a readdir record of a name of `name` bytes takes.
+/// Bytes that a readdir record of that name takes.
 #[inline]
-pub fn dirent_size(name: usize) -> usize {
-    padded(NAME_OFFSET.saturating_add(name))
+pub fn dirent_size(name: &[u8]) -> usize {
+    NAME_OFFSET + padded(name.len())
 }
 
-/// Bytes that a readdirplus record of a name of `name` bytes takes.
+/// Bytes that a readdirplus record of that name takes.
 #[inline]
-pub fn direntplus_size(name: usize) -> usize {
-    padded(NAME_OFFSET_DIRENTPLUS.saturating_add(name))
+pub fn direntplus_size(name: &[u8]) -> usize {
+    NAME_OFFSET_DIRENTPLUS + padded(name.len())
 }
 
+/// No slice is so long that this could not be counted.
 #[inline]
 fn padded(size: usize) -> usize {
-    size.saturating_add(7) & !7
+    size.wrapping_add(7) & !7
 }
 
-/// Writes a readdir record; false when it does not fit, and then nothing is written.
+/// Fills a readdir record of the [size](dirent_size) that its name needs; one that has no room for it is left alone.
 #[inline]
-pub fn put_dirent(buf: &mut [u8], name: &[u8], st: &libc::stat, off: i64) -> bool {
-    let Some(record) = buf.get_mut(..dirent_size(name.len())) else { return false };
-    put(record, &dirent(name, st, off), name)
+pub fn put_dirent(record: &mut [u8], name: &[u8], st: &libc::stat, off: i64) {
+    let Some((head, rest)) = record.split_first_chunk_mut::<NAME_OFFSET>() else { return };
+    if put_name(rest, name) {
+        *head = transmute!(dirent(name, st, off));
+    }
 }
 
-/// Writes a readdirplus record; false when it does not fit, and then nothing is written.
+/// Fills a readdirplus record of the [size](direntplus_size) that its name needs; one that has no room for it is left alone.
 #[inline]
-pub fn put_direntplus(buf: &mut [u8], name: &[u8], e: &fuse_entry_param, off: i64, flags: u32) -> bool {
-    let Some(record) = buf.get_mut(..direntplus_size(name.len())) else { return false };
-    put(record, &Direntplus { entry: entry(e, flags), dirent: dirent(name, &e.attr, off) }, name)
+pub fn put_direntplus(record: &mut [u8], name: &[u8], e: &fuse_entry_param, off: i64, flags: u32) {
+    let Some((head, rest)) = record.split_first_chunk_mut::<NAME_OFFSET_DIRENTPLUS>() else { return };
+    if !put_name(rest, name) {
+        return;
+    }
+    if let Ok(head) = Direntplus::mut_from_bytes(head) {
+        return fill(head, name, e, off, flags);
+    }
+    // The daemon's buffer is at an odd address.
+    let mut made = Direntplus::default();
+    fill(&mut made, name, e, off, flags);
+    *head = transmute!(made);
+}
+
+#[inline]
+fn fill(head: &mut Direntplus, name: &[u8], e: &fuse_entry_param, off: i64, flags: u32) {
+    put_entry(&mut head.entry, e, flags);
+    head.dirent = dirent(name, &e.attr, off);
 }
 
 #[inline]
@@ -42,21 +60,18 @@ fn dirent(name: &[u8], st: &libc::stat, off: i64) -> Dirent {
     Dirent { ino: st.st_ino, off: off as u64, namelen: name.len() as u32, typ }
 }
 
-/// Fills a record; false, and nothing written, when it is too short for what it is made of.
+/// Puts the name, and zeros behind it; false where there is no room for it.
 #[inline]
-fn put(record: &mut [u8], head: &(impl IntoBytes + Immutable), name: &[u8]) -> bool {
-    let head = head.as_bytes();
-    let Some((head_place, rest)) = record.split_at_mut_checked(head.len()) else { return false };
-    if rest.len() < name.len() {
+fn put_name(place: &mut [u8], name: &[u8]) -> bool {
+    if place.len() < name.len() {
         return false;
     }
-    head_place.copy_from_slice(head);
-    // The padding is shorter than this; what the name takes of it is overwritten.
-    if let Some(end) = rest.last_chunk_mut::<8>() {
+    // What fills up is shorter than this; what the name takes of it is overwritten.
+    if let Some(end) = place.last_chunk_mut::<8>() {
         *end = [0; 8];
     }
-    if let Some(name_place) = rest.get_mut(..name.len()) {
-        name_place.copy_from_slice(name);
+    if let Some(place) = place.get_mut(..name.len()) {
+        place.copy_from_slice(name);
     }
     true
 }
@@ -64,26 +79,43 @@ fn put(record: &mut [u8], head: &(impl IntoBytes + Immutable), name: &[u8]) -> b
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zerocopy::IntoBytes;
 
     #[test]
     fn sizes_are_multiples_of_eight() {
-        assert_eq!((dirent_size(0), dirent_size(1), dirent_size(8)), (24, 32, 32));
-        assert_eq!((direntplus_size(1), direntplus_size(8), direntplus_size(9)), (160, 160, 168));
+        assert_eq!((dirent_size(b""), dirent_size(b"1"), dirent_size(b"12345678")), (24, 32, 32));
+        assert_eq!(
+            (direntplus_size(b"1"), direntplus_size(b"12345678"), direntplus_size(b"123456789")),
+            (160, 160, 168)
+        );
         assert_eq!((size_of::<Dirent>(), size_of::<Direntplus>()), (NAME_OFFSET, NAME_OFFSET_DIRENTPLUS));
+    }
+
+    /// At every address; a record that is one byte short is left alone.
+    fn check(head: usize, name: &[u8], size: usize, put: impl Fn(&mut [u8])) {
+        for at in 0..8 {
+            let mut buf = vec![0xff; at + size];
+            put(&mut buf[at..]);
+            let (head, rest) = buf[at..].split_at(head);
+            let (ino, off, namelen, typ) = (7, 5, name.len() as u32, 8);
+            assert!(head.ends_with(Dirent { ino, off, namelen, typ }.as_bytes()));
+            assert!(rest.starts_with(name) && rest[name.len()..].iter().all(|byte| *byte == 0), "{rest:?}");
+            let room = head.len() + name.len();
+            let mut short = vec![0xff; at + room - 1];
+            put(&mut short[at..]);
+            assert!(short.iter().all(|byte| *byte == 0xff));
+        }
     }
 
     #[test]
     fn a_record_is_written_whole_or_not_at_all() {
+        let mut attr = nix::sys::stat::stat(".").unwrap();
+        (attr.st_ino, attr.st_mode) = (7, libc::S_IFREG);
+        let e = fuse_entry_param { ino: 9, generation: 1, attr, attr_timeout: 1.0, entry_timeout: 0.0 };
         for length in 0..20 {
-            let (head, name) = (Dirent { ino: 7, off: 5, namelen: length as u32, typ: 8 }, vec![b'n'; length]);
-            let mut record = vec![0xff; dirent_size(length)];
-            assert!(put(&mut record, &head, &name));
-            let (head_place, rest) = record.split_at(NAME_OFFSET);
-            assert_eq!(head_place, head.as_bytes());
-            assert!(rest.starts_with(&name) && rest[length..].iter().all(|byte| *byte == 0), "{rest:?}");
-            let mut short = vec![0xff; NAME_OFFSET + length - 1];
-            assert!(!put(&mut short, &head, &name));
-            assert!(short.iter().all(|byte| *byte == 0xff));
+            let name = &vec![b'n'; length][..];
+            check(NAME_OFFSET, name, dirent_size(name), |record| put_dirent(record, name, &e.attr, 5));
+            check(NAME_OFFSET_DIRENTPLUS, name, direntplus_size(name), |record| put_direntplus(record, name, &e, 5, 0));
         }
     }
 }

@@ -6,7 +6,7 @@ mod directory;
 mod notify;
 mod open;
 
-pub use attributes::{attr_out, entry, lock, statfs, timeout};
+pub use attributes::{lock, statfs, timeout, with_attr, with_entry};
 pub use directory::{dirent_size, direntplus_size, put_dirent, put_direntplus};
 pub use notify::Notification;
 pub use open::open;

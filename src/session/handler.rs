@@ -1,6 +1,6 @@
 //! The border between a session and whoever answers its requests: the C operation table, or the path-based API.
 
-use super::{Session, Token};
+use super::{Channel, Session, Token};
 use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::Operation;
@@ -40,6 +40,12 @@ pub trait Handler: Send + Sync {
     /// A request of the session's: its name until the reply, its head, what it asks for. Exactly one reply is owed, through
     /// the token.
     fn call(&self, session: &Session, token: Token, header: &InHeader, operation: &Operation<'_>);
+
+    /// Takes one message for the session, which calls the handler for what is in it: compiled for each handler, so that the
+    /// call is none where the compiler can see both.
+    fn take(&self, session: &Session, channel: &Channel, message: &[u8]) {
+        session.take_for(self, channel, message);
+    }
 
     /// Data that was asked for with a retrieve notification, with the cookie given then. The token is owed a
     /// reply-none.

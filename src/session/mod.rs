@@ -25,6 +25,7 @@ mod process;
 mod recovery;
 mod single;
 pub mod start;
+mod straight;
 mod teardown;
 mod uring;
 pub mod wants;

@@ -1,7 +1,7 @@
 //! One message's way through the session.
 
 use super::handler::Provides;
-use super::inflight::{self, Arrival, Extensions, Marks, Own, Slot, Token};
+use super::inflight::{self, Arrival, Extensions, Marks, Slot, Token};
 use super::intake::is_worth_a_pipe;
 use super::{Channel, Session, Stage};
 use crate::abi::c::common::{FUSE_BUF_IS_FD, fuse_buf, fuse_bufvec};
@@ -17,18 +17,21 @@ use zerocopy::IntoBytes;
 
 impl Session {
     /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
-    #[inline(never)] // the rest of the way is in it
+    #[inline]
     pub fn process(&self, channel: &Channel, message: &[u8]) {
-        inflight::with_own(|own| {
-            if !decode::is_aligned(message) {
-                return self.process_moved(channel, message);
-            }
-            match decode::request(message, self.dialect()) {
-                Ok(request) if self.is_straight(request.header) => self.serve::<true>(own, channel, request),
-                Ok(request) => self.serve_detour(channel, request),
-                Err(fault) => self.report(channel, &fault, message.len()),
-            }
-        });
+        self.handler.take(self, channel, message);
+    }
+
+    /// The same by the way that every message can go.
+    #[inline(never)]
+    pub fn process_any(&self, channel: &Channel, message: &[u8]) {
+        if !decode::is_aligned(message) {
+            return self.process_moved(channel, message);
+        }
+        match decode::request(message, self.dialect()) {
+            Ok(request) => self.examine(channel, request),
+            Err(fault) => self.report(channel, &fault, message.len()),
+        }
     }
 
     /// The same for a message at an address where its structs cannot be used.
@@ -42,7 +45,7 @@ impl Session {
         }
         let Some(place) = moved.as_mut_bytes().get_mut(..message.len()) else { return };
         place.copy_from_slice(message);
-        self.process(channel, place);
+        self.process_any(channel, place);
     }
 
     /// The same for a message of `size` bytes in a pipe; one that `memory` has no room for is refused. The data of a
@@ -68,7 +71,7 @@ impl Session {
         if stays && head.len() == PIPED_HEAD {
             let piped = Piped { pipe, size: rest.len() };
             match decode::piped(head, piped) {
-                Ok(request) => self.serve_detour(channel, request),
+                Ok(request) => self.examine(channel, request),
                 Err(fault) => self.report(channel, &fault, size),
             }
             return is_worth_a_pipe(head);
@@ -100,7 +103,7 @@ impl Session {
 
     /// What came is no request.
     #[cold]
-    fn report(&self, channel: &Channel, fault: &Fault, size: usize) {
+    pub(super) fn report(&self, channel: &Channel, fault: &Fault, size: usize) {
         match fault {
             Fault::Unreadable => log::error!("message of {size} bytes is shorter than a request's head"),
             Fault::Refused { header, errno, reply } => self.refuse(channel, header, *errno, *reply),
@@ -108,7 +111,7 @@ impl Session {
     }
 
     #[inline]
-    fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         let flags = InitFlags::from_bits_retain(self.flags.load(Ordering::Relaxed));
         Dialect {
             setxattr_ext: flags.contains(InitFlags::SETXATTR_EXT),
@@ -116,15 +119,8 @@ impl Session {
         }
     }
 
-    /// Whether nothing about the session or the request needs a look that most requests can do without.
-    #[inline]
-    fn is_straight(&self, header: &InHeader) -> bool {
-        header.unique & UNIQUE_RESEND == 0 && self.detour.why().is_empty()
-    }
-
-    /// Serves a request after the looks that the straight way does without.
-    #[inline(never)]
-    fn serve_detour(&self, channel: &Channel, request: Request<'_>) {
+    /// Serves a request after all looks that there are.
+    fn examine(&self, channel: &Channel, request: Request<'_>) {
         let header = request.header;
         if self.debug() {
             let InHeader { unique, nodeid, len, uid, gid, pid, opcode, .. } = *header;
@@ -135,7 +131,17 @@ impl Session {
             );
         }
         match self.admit(&request) {
-            Ok(()) => inflight::with_own(|own| self.serve::<false>(own, channel, request)),
+            Ok(()) if request.operation.is_own() => self.serve_own(channel, request),
+            Ok(()) => self.serve(
+                channel,
+                &request,
+                |slot| (request.flags(), self.marks(&request, slot)),
+                |token| {
+                    if header.unique & UNIQUE_RESEND == 0 || self.judge(token, header) {
+                        self.handler.call(self, token, header, &request.operation);
+                    }
+                },
+            ),
             Err(errno) => self.turn_away(channel, &request, errno),
         }
         if header.unique & UNIQUE_RESEND != 0 {
@@ -143,24 +149,22 @@ impl Session {
         }
     }
 
-    /// `STRAIGHT`: it [is so](Self::is_straight), and such requests must not pay for the others. The request comes by value,
-    /// so that it need not be in memory as a whole.
-    #[inline(always)] // each form has one caller
-    fn serve<const STRAIGHT: bool>(&self, own: &Own, channel: &Channel, request: Request<'_>) {
-        if request.operation.is_own() {
-            return self.serve_own(channel, request);
-        }
-        let Some(slot) = own.take() else { return self.refuse_crowded(channel, request) };
-        let server = own.thread();
-        let token = self.arrive::<STRAIGHT>(channel, request, slot, server);
-        let Request { header, ref operation, .. } = request;
-        self.meet_interrupts(token, header.unique, channel);
-        if STRAIGHT || header.unique & UNIQUE_RESEND == 0 || self.judge(token, header) {
-            self.handler.call(self, token, header, operation);
-        }
-        if slot.came_home(server) {
-            own.put(slot);
-        }
+    /// Puts a request in flight, with the FUSE_REQ flags and the marks that it is to have, and makes the call.
+    #[inline(always)] // once for all requests, and once for each of those that come most
+    pub(super) fn serve(
+        &self,
+        channel: &Channel,
+        request: &Request<'_>,
+        special: impl FnOnce(&Slot) -> (u32, Marks),
+        call: impl FnOnce(Token),
+    ) {
+        inflight::with_own(|own| {
+            let Some(slot) = own.take() else { return self.refuse_crowded(channel, request) };
+            let token = self.arrive(channel, request, slot, own.thread(), special(slot));
+            self.meet_interrupts(token, request.header.unique, channel);
+            call(token);
+            own.served(slot);
+        });
     }
 
     /// The session's own business.
@@ -191,7 +195,7 @@ impl Session {
     }
 
     #[cold]
-    fn refuse_crowded(&self, channel: &Channel, request: Request<'_>) {
+    fn refuse_crowded(&self, channel: &Channel, request: &Request<'_>) {
         self.refuse(channel, request.header, Errno::ENOMEM, request.opcode.reply() == Reply::Needed);
     }
 
@@ -222,39 +226,36 @@ impl Session {
     }
 
     /// Puts a request in flight in `slot`, to be served by the thread `server`.
-    #[inline]
-    fn arrive<const STRAIGHT: bool>(
+    #[inline(always)] // as `serve`
+    fn arrive(
         &self,
         channel: &Channel,
-        request: Request<'_>,
+        request: &Request<'_>,
         slot: &Slot,
         server: usize,
+        (flags, marks): (u32, Marks),
     ) -> Token {
-        let operation = &request.operation;
-        let (flags, umask) = if STRAIGHT && !operation.tells() { (0, 0) } else { (request.flags(), operation.umask()) };
         slot.arrive(&Arrival {
             head: request.header,
             flags,
-            umask,
+            umask: request.operation.umask(),
             session: self.address(),
             channel: core::ptr::from_ref(channel).cast_mut().cast(),
             userdata: self.userdata(),
-            marks: self.marks::<STRAIGHT>(request, slot),
+            marks,
             server,
         })
     }
 
     /// What is special about the request, which is about to be in flight in `slot`.
-    #[inline]
-    fn marks<const STRAIGHT: bool>(&self, request: Request<'_>, slot: &Slot) -> Marks {
-        let unanswered = if STRAIGHT { request.operation.is_forget() } else { request.opcode.reply() == Reply::None };
-        let mut marks = if unanswered { Marks::NO_REPLY } else { Marks::empty() };
+    fn marks(&self, request: &Request<'_>, slot: &Slot) -> Marks {
+        let mut marks = if request.opcode.reply() == Reply::None { Marks::NO_REPLY } else { Marks::empty() };
         if !request.extensions.is_empty() {
             slot.bring_extensions(Extensions::copy(&decode::extensions(request.extensions)));
             marks |= Marks::EXTRAS;
         }
-        if !STRAIGHT && let Some(state) = self.state() {
-            state.note(slot, &request);
+        if let Some(state) = self.state() {
+            state.note(slot, request);
             marks |= Marks::WATCHED;
         }
         marks
@@ -267,8 +268,8 @@ impl Session {
             log::warn!("data arrived for notification {}, which nobody waits for", request.header.unique);
             return;
         };
-        let Some(slot) = inflight::take() else { return self.refuse_crowded(channel, *request) };
-        let token = self.arrive::<false>(channel, *request, slot, 0);
+        let Some(slot) = inflight::take() else { return self.refuse_crowded(channel, request) };
+        let token = self.arrive(channel, request, slot, 0, (request.flags(), self.marks(request, slot)));
         self.handler.retrieved(token, request.header, arg, cookie, &mut payload_buffer(data));
     }
 

@@ -85,12 +85,14 @@ impl CustomIo {
 /// What an I/O function returned: a length, -1 with errno, or another negative number that is an errno itself. A failure
 /// that names no errno is EIO.
 fn length(result: isize) -> Result<usize, Errno> {
+    usize::try_from(result).map_err(|_| failure(result))
+}
+
+#[cold]
+fn failure(result: isize) -> Errno {
     let failed = match result {
         -1 => Errno::last(),
-        n => match usize::try_from(n) {
-            Ok(length) => return Ok(length),
-            Err(_) => Errno::from_raw(i32::try_from(n.unsigned_abs()).unwrap_or(0)),
-        },
+        n => Errno::from_raw(i32::try_from(n.unsigned_abs()).unwrap_or(0)),
     };
-    Err(if failed == Errno::UnknownErrno { Errno::EIO } else { failed })
+    if failed == Errno::UnknownErrno { Errno::EIO } else { failed }
 }

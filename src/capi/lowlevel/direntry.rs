@@ -64,7 +64,7 @@ pub unsafe extern "C" fn fuse_add_direntry(
     }
     // SAFETY: the caller vouches for the name.
     let (name, fit) = unsafe { name_of(name) };
-    let size = encode::dirent_size(name.len());
+    let size = encode::dirent_size(name);
     if buf.is_null() || size > bufsize {
         return size;
     }
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn fuse_add_direntry_plus(
     }
     // SAFETY: the caller vouches for the name.
     let (name, fit) = unsafe { name_of(name) };
-    let size = encode::direntplus_size(name.len());
+    let size = encode::direntplus_size(name);
     if buf.is_null() || size > bufsize {
         return size;
     }

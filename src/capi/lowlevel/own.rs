@@ -4,8 +4,10 @@ use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::flags::OpenFlags;
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::UNIQUE_RESEND;
+use crate::capi::result::ToC;
 use crate::decode::supplementary_groups;
-use crate::dispatch::find;
+
+use crate::dispatch::{find, with_request};
 use crate::session::inflight::ReplyFlags;
 use core::ffi::c_int;
 use libc::gid_t;
@@ -74,15 +76,17 @@ symver!(fuse_req_supp_groups, "FUSEWIRE_1.0");
 
 /// Sets flags of the reply, if the request is one whose reply has them.
 fn set_reply_flags(req: fuse_req_t, function: &str, which: ReplyFlags, flags: u32) -> c_int {
-    let Some((slot, _)) = find(req, function) else { return -(Errno::EINVAL as c_int) };
-    let opcode = Opcode::from_wire(slot.opcode());
-    if !opcode.is_some_and(|opcode| replied_with(opcode, which)) {
-        let name = opcode.map_or("this", Opcode::name);
-        log::error!("{function}: the reply to {name} has no such flags");
-        return -(Errno::EINVAL as c_int);
-    }
-    slot.set_reply_flags(which, flags);
-    0
+    let set = with_request(req, function, |_, slot| {
+        let opcode = Opcode::from_wire(slot.opcode());
+        if !opcode.is_some_and(|opcode| replied_with(opcode, which)) {
+            let name = opcode.map_or("this", Opcode::name);
+            log::error!("{function}: the reply to {name} has no such flags");
+            return Err(Errno::EINVAL);
+        }
+        slot.set_reply_flags(which, flags);
+        Ok(())
+    });
+    set.unwrap_or(Err(Errno::EINVAL)).code()
 }
 
 fn replied_with(opcode: Opcode, which: ReplyFlags) -> bool {

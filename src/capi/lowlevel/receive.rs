@@ -78,10 +78,10 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
     // SAFETY: the caller vouches for the buffer.
     let Some(buf) = (unsafe { buf.as_ref() }).filter(|buf| !buf.mem.is_null() || buf.flags & FUSE_BUF_IS_FD != 0)
     else {
-        return log::error!("fuse_session_process_buf: null pointer");
+        return complain("null pointer");
     };
     let Ok(channel) = se.channel() else {
-        return log::error!("fuse_session_process_buf: the session is neither mounted nor connected");
+        return complain("the session is neither mounted nor connected");
     };
     if buf.flags & FUSE_BUF_IS_FD == 0 {
         // SAFETY: the caller vouches for `size` bytes.
@@ -89,6 +89,11 @@ pub unsafe fn process(se: &Session, buf: *const fuse_buf) {
     }
     // SAFETY: as above.
     unsafe { process_piped(se, channel, buf.fd, buf.size) };
+}
+
+#[cold]
+fn complain(what: &str) {
+    log::error!("fuse_session_process_buf: {what}");
 }
 
 /// Serves a request of `size` bytes in a pipe. Apart, so that one in memory does not pay for what this needs.

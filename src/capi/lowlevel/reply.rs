@@ -164,8 +164,8 @@ symver!(fuse_reply_none, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_reply_entry(req: fuse_req_t, e: *const fuse_entry_param) -> c_int {
     with_pointer(req, "fuse_reply_entry", e, |pending, e| {
-        let entry = encode::entry(e, attr_flags(&pending));
-        pending.reply_with(&entry)
+        let flags = attr_flags(&pending);
+        encode::with_entry(e, flags, |entry| pending.reply_with(entry))
     })
 }
 symver!(fuse_reply_entry, "FUSE_3.0");
@@ -190,9 +190,9 @@ pub unsafe extern "C" fn fuse_reply_create(
         }
         // SAFETY: the caller vouches for the struct.
         let file = unsafe { file_info(&pending, fi) };
-        let entry = encode::entry(e, attr_flags(&pending));
         let open = encode::open(&file, open_flags(&pending));
-        pending.reply_open(Some(&entry), open)
+        let flags = attr_flags(&pending);
+        encode::with_entry(e, flags, |entry| pending.reply_open(Some(entry), open))
     })
 }
 symver!(fuse_reply_create, "FUSE_3.0");
@@ -207,8 +207,8 @@ symver!(fuse_reply_create, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_reply_attr(req: fuse_req_t, attr: *const libc::stat, attr_timeout: f64) -> c_int {
     with_pointer(req, "fuse_reply_attr", attr, |pending, attr| {
-        let attributes = encode::attr_out(attr, attr_timeout, attr_flags(&pending));
-        pending.reply_with(&attributes)
+        let flags = attr_flags(&pending);
+        encode::with_attr(attr, attr_timeout, flags, |attributes| pending.reply_with(attributes))
     })
 }
 symver!(fuse_reply_attr, "FUSE_3.0");

@@ -21,7 +21,7 @@ symver!(fuse_req_userdata, "FUSE_3.0");
 /// thread. Since libfuse 3.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_req_ctx(req: fuse_req_t) -> *const fuse_ctx {
-    find(req, "fuse_req_ctx").map_or(core::ptr::null(), |(slot, _)| core::ptr::from_ref(slot.ctx()).cast())
+    find(req, "fuse_req_ctx").map_or(core::ptr::null(), |(slot, _)| slot.ctx().cast())
 }
 symver!(fuse_req_ctx, "FUSE_3.0");
 
@@ -81,9 +81,7 @@ symver!(fuse_req_interrupt_func, "FUSE_3.0");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_req_getgroups(req: fuse_req_t, size: c_int, list: *mut gid_t) -> c_int {
     let Some((slot, _)) = find(req, "fuse_req_getgroups") else { return -(Errno::EINVAL as c_int) };
-    let [_, _, pid, _] = slot.ctx();
-    let pid = pid.load(core::sync::atomic::Ordering::Relaxed);
-    let Some(groups) = groups_of(pid) else { return -(Errno::EIO as c_int) };
+    let Some(groups) = groups_of(slot.pid()) else { return -(Errno::EIO as c_int) };
     let room = usize::try_from(size).unwrap_or(0);
     if !list.is_null() {
         for (i, group) in groups.iter().take(room).enumerate() {

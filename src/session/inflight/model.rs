@@ -29,9 +29,7 @@ fn arrive_for(unique: u64, server: usize) -> Token {
 fn serve(unique: u64, callback: impl FnOnce(Token)) {
     let token = arrive_for(unique, here());
     callback(token);
-    if slot(token).came_home(here()) {
-        with_own(|own| own.put(slot(token)));
-    }
+    with_own(|own| own.served(slot(token)));
 }
 
 fn slot(token: Token) -> &'static Slot {

@@ -69,10 +69,12 @@ bitflags! {
         const WATCHED = 1 << 1;
         /// It holds an open of the inode in its session's table: one that it is about to make, or one that it ends.
         const HOLDS = 1 << 2;
-        /// There may be a hook or extensions, to be dropped in the end.
+        /// There may be a hook, extensions, or flags of the reply, to be dropped in the end.
         const EXTRAS = 1 << 3;
         /// It was interrupted.
         const INTERRUPTED = 1 << 4;
+        /// Those that the request's end has to look after.
+        const AT_END = Self::WATCHED.bits() | Self::HOLDS.bits() | Self::EXTRAS.bits();
     }
 }
 
@@ -92,16 +94,15 @@ pub struct Slot {
     userdata: AtomicPtr<c_void>,
     /// The thread that is in the request's callback, see [`Slot::came_home`].
     server: SwappedUsize,
-    opcode: AtomicU32,
-    /// FUSE_REQ flags.
-    flags: AtomicU32,
+    /// The opcode, and FUSE_REQ flags.
+    asked: AtomicU64,
     reply_flags: [AtomicU32; 2],
     /// [`Marks`].
     marks: AtomicU32,
     /// Own index, set once.
     index: AtomicU32,
-    /// uid, gid, pid, umask: laid out as C's `struct fuse_ctx`.
-    ctx: [AtomicU32; 4],
+    /// uid and gid, pid and umask: together laid out as C's `struct fuse_ctx`.
+    ctx: [AtomicU64; 2],
     // A box in the box, as there is room for no more than an address.
     hook: Mutex<Option<Box<Hook>>>,
     extensions: Mutex<Option<Box<Extensions>>>,
@@ -148,21 +149,15 @@ impl Slot {
     pub fn arrive(&self, a: &Arrival<'_>) -> Token {
         self.unique.store(a.head.unique, Relaxed);
         self.nodeid.store(a.head.nodeid, Relaxed);
-        self.opcode.store(a.head.opcode, Relaxed);
-        let [uid, gid, pid, umask] = &self.ctx;
-        uid.store(a.head.uid, Relaxed);
-        gid.store(a.head.gid, Relaxed);
-        pid.store(a.head.pid, Relaxed);
-        umask.store(a.umask, Relaxed);
-        self.flags.store(a.flags, Relaxed);
+        self.asked.store(pair(a.head.opcode, a.flags), Relaxed);
+        let [who, how] = &self.ctx;
+        who.store(pair(a.head.uid, a.head.gid), Relaxed);
+        how.store(pair(a.head.pid, a.umask), Relaxed);
         self.session.store(a.session, Relaxed);
         self.channel.store(a.channel, Relaxed);
         self.userdata.store(a.userdata, Relaxed);
         self.marks.store(a.marks.bits(), Relaxed);
         self.server.store(a.server, Relaxed);
-        for cell in &self.reply_flags {
-            cell.store(0, Relaxed);
-        }
         let generation = self.state.load(Relaxed) >> INDEX_BITS;
         // Generation 0 is never live, so no token is 0.
         let generation = (generation + 1).max(1) << INDEX_BITS;
@@ -178,7 +173,7 @@ impl Slot {
 
     /// Another request in `other`, with all that this one arrived with, but served by nobody.
     pub(super) fn copy_to(&self, other: &Slot) -> Token {
-        let [uid, gid, pid, umask] = self.ctx.each_ref().map(|cell| cell.load(Relaxed));
+        let [[uid, gid], [pid, umask]] = self.ctx.each_ref().map(|cell| halves(cell.load(Relaxed)));
         let (unique, nodeid, opcode) = (self.unique(), self.nodeid(), self.opcode());
         other.arrive(&Arrival {
             head: &InHeader { unique, nodeid, opcode, uid, gid, pid, ..InHeader::default() },
@@ -195,8 +190,7 @@ impl Slot {
     /// Whether `token` names the request that lives here now, not yet replied to.
     #[inline]
     pub fn is_live(&self, token: Token) -> bool {
-        let state = self.state.load(Acquire);
-        (state ^ token.get()) >> INDEX_BITS == 0 && state & PHASE == LIVE
+        self.state.load(Acquire) & !PINS == (token.get() & !INDEX_MASK) | LIVE
     }
 
     /// Takes the right to reply. Only one caller ever gets it.
@@ -268,12 +262,14 @@ impl Slot {
     /// The request's opcode.
     #[inline]
     pub fn opcode(&self) -> u32 {
-        self.opcode.load(Relaxed)
+        let [opcode, _] = halves(self.asked.load(Relaxed));
+        opcode
     }
 
     /// What the request says besides its arguments: FUSE_REQ flags.
     pub fn flags(&self) -> u32 {
-        self.flags.load(Relaxed)
+        let [_, flags] = halves(self.asked.load(Relaxed));
+        flags
     }
 
     /// What the daemon wants the reply to say besides what it is made of.
@@ -282,8 +278,9 @@ impl Slot {
         self.reply_flag_word(which).load(Relaxed)
     }
 
-    /// Sets that.
+    /// Sets that, for a request that is [pinned](Slot::pin): what another left behind would be the next one's.
     pub fn set_reply_flags(&self, which: ReplyFlags, flags: u32) {
+        self.mark(Marks::EXTRAS);
         self.reply_flag_word(which).store(flags, Relaxed);
     }
 
@@ -319,9 +316,16 @@ impl Slot {
         self.userdata.load(Relaxed)
     }
 
-    /// Who caused the request: uid, gid, pid, umask.
-    pub fn ctx(&self) -> &[AtomicU32; 4] {
-        &self.ctx
+    /// Who caused the request: uid, gid, pid, umask, as in C's `struct fuse_ctx`.
+    pub fn ctx(&self) -> *const c_void {
+        self.ctx.as_ptr().cast()
+    }
+
+    /// The pid of who caused the request.
+    pub fn pid(&self) -> u32 {
+        let [_, how] = &self.ctx;
+        let [pid, _] = halves(how.load(Relaxed));
+        pid
     }
 
     /// Marks of the request.
@@ -378,13 +382,22 @@ impl Slot {
         false
     }
 
-    /// Frees the slot if nobody pins it; otherwise the last pin will.
+    /// Whether what is being replied to ends with nothing to look after, which frees the slot.
     #[inline(always)] // a few looks and stores
+    fn finish_plain(&'static self) -> bool {
+        // Acquired: what was done to the request by those who pinned it is seen. Nobody can pin it any more.
+        let state = self.state.load(Acquire);
+        let plain = state & PINS == 0 && !self.marks().intersects(Marks::AT_END);
+        if plain {
+            self.release(state);
+        }
+        plain
+    }
+
+    /// Frees the slot if nobody pins it; otherwise the last pin will.
     fn finish(&'static self) {
-        // Acquired: what was done to the request by those who pinned it is seen.
         let state = self.state.load(Acquire);
         if state & PINS == 0 {
-            // Nobody can pin what is being replied to.
             self.free(state);
         } else {
             self.finish_pinned(state);
@@ -403,12 +416,17 @@ impl Slot {
     }
 
     /// The request is over, nobody has to do with it any more.
-    #[inline(always)]
     fn free(&'static self, state: u64) {
         if self.marks().contains(Marks::EXTRAS) {
             // Before the slot can be taken again: they belong to this request.
             self.drop_extras();
         }
+        self.release(state);
+    }
+
+    /// The slot is for others.
+    #[inline(always)]
+    fn release(&'static self, state: u64) {
         let here = here();
         let home = self.server.load(Relaxed) == here;
         if home {
@@ -420,9 +438,22 @@ impl Slot {
         }
     }
 
-    #[cold]
     fn drop_extras(&self) {
         *self.hook.lock() = None;
         *self.extensions.lock() = None;
+        for cell in &self.reply_flags {
+            cell.store(0, Relaxed);
+        }
     }
+}
+
+/// Two numbers as they lie in memory one after the other.
+#[inline]
+fn pair(first: u32, second: u32) -> u64 {
+    zerocopy::transmute!([first, second])
+}
+
+#[inline]
+fn halves(both: u64) -> [u32; 2] {
+    zerocopy::transmute!(both)
 }

@@ -41,11 +41,11 @@ impl Own {
         here()
     }
 
-    /// As the real one; a slot that is free already is given back by nobody.
-    pub fn put(&self, slot: &'static Slot) {
-        let (mut free, index) = (TABLE.free.lock(), slot.index() as u32);
-        assert!(!free.contains(&index), "slot {index} is given back twice");
-        free.push(index);
+    /// As the real one.
+    pub fn served(&self, slot: &'static Slot) {
+        if slot.came_home(here()) {
+            give_back(slot);
+        }
     }
 }
 
@@ -55,9 +55,11 @@ pub fn take() -> Option<&'static Slot> {
     TABLE.slots.get(index as usize)
 }
 
-/// As the real one.
+/// As the real one; a slot that is free already is given back by nobody.
 pub(super) fn give_back(slot: &'static Slot) {
-    Own.put(slot);
+    let (mut free, index) = (TABLE.free.lock(), slot.index() as u32);
+    assert!(!free.contains(&index), "slot {index} is given back twice");
+    free.push(index);
 }
 
 /// As the real one.
