@@ -100,7 +100,7 @@ def markdown(table):
 
 
 def row_of(goal):
-    bar = f"{'at most' if goal.at_most else 'at least'} {goal.bar:g}"
+    bar = f"{'at most' if goal.at_most else 'at least'} {goal.bar:.3g}"
     return [goal.what, bar, f"{goal.measured:.{goal.digits}f}", "yes" if goal.met else "**no**"]
 
 
