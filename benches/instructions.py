@@ -32,7 +32,7 @@ HEAD = """\
 def count():
     with build.bench(rounds=1, seconds=0, programs="dispatch_bench") as bench:
         found = {operation: dispatch.instructions(bench, "ours", operation) for operation in dispatch.OPERATIONS}
-    return {operation: round(whole - harness) for operation, (whole, harness) in found.items()}
+    return {operation: round(whole - own) for operation, (whole, own) in found.items()}
 
 
 def built_with():

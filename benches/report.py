@@ -147,7 +147,7 @@ def text_of(section):
     for goal in section.goals:
         sign = "<=" if goal.at_most else ">="
         verdict = "met" if goal.met else "MISSED"
-        lines.append(f"  goal {goal.what}: {goal.measured:.{goal.digits}f} {sign} {goal.bar:g}: {verdict}")
+        lines.append(f"  goal {goal.what}: {goal.measured:.{goal.digits}f} {sign} {goal.bar:.3g}: {verdict}")
     return "\n".join(lines)
 
 
