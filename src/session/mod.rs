@@ -1,7 +1,8 @@
 //! A connection to the kernel from mount to unmount: negotiation, requests in flight, loops, exit.
 //!
 //! `process` is the middle of a request's way: it decodes a message, answers what is the session's own business
-//! (INIT, DESTROY, INTERRUPT, a retrieve's data), and passes the rest to the [`Handler`].
+//! (INIT, DESTROY, INTERRUPT, a retrieve's data), and passes the rest to the [`Handler`]. `straight` is the same in short,
+//! for the operations that come most.
 #![forbid(unsafe_code)]
 
 mod busy;

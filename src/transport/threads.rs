@@ -18,22 +18,21 @@ const PATIENCE: libc::c_long = 5_000_000;
 const NAME: &CStr = c"fuse_worker";
 
 /// What tells the calling thread from all others that run: an even number, and not 0.
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64", not(miri)))]
 #[inline]
 pub fn here() -> usize {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    {
-        let pointer: usize;
-        // SAFETY: by the platform's ABI this is where the thread's own block lies, and stays.
-        unsafe {
-            core::arch::asm!("mov {}, fs:0", out(reg) pointer, options(pure, readonly, nostack, preserves_flags))
-        };
-        pointer
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    // SAFETY: only says which thread this is: by an address, in all C libraries of Linux.
-    unsafe {
-        libc::pthread_self() as usize
-    }
+    let block: usize;
+    // SAFETY: by the platform's ABI the address of the thread's own block is there. Nothing is written.
+    unsafe { core::arch::asm!("mov {}, fs:0", out(reg) block, options(pure, readonly, nostack, preserves_flags)) };
+    block
+}
+
+/// What tells the calling thread from all others that run: an even number, and not 0.
+#[cfg(not(all(target_arch = "x86_64", target_pointer_width = "64", not(miri))))]
+#[inline]
+pub fn here() -> usize {
+    // SAFETY: only says which thread this is: by the address of its block, in all C libraries of Linux.
+    unsafe { libc::pthread_self() as usize }
 }
 
 /// What threads do together.
@@ -308,5 +307,25 @@ impl Uncancellable {
 impl Drop for Uncancellable {
     fn drop(&mut self) {
         set_cancellable(self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::here;
+
+    #[test]
+    fn threads_that_run_differ() {
+        let (mine, meeting) = (here(), std::sync::Barrier::new(2));
+        let others: Vec<_> = std::thread::scope(|scope| {
+            let other = || {
+                meeting.wait();
+                [here(), here()]
+            };
+            let threads = [scope.spawn(other), scope.spawn(other)];
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(others.iter().all(|[one, again]| one == again && *one != mine) && others[0] != others[1]);
+        assert!(mine != 0 && mine.is_multiple_of(2));
     }
 }
