@@ -9,6 +9,7 @@ from report import Bars, Goal, Section, Skipped, Table
 THREADS = (1, 2, 4, 16, 64)
 IN_FLIGHT = 10_000
 REQUESTS = 1_000_000  # of all threads together
+ROUNDS = 15  # of what is to be told from noise: a round takes a tenth of a second
 NODES = (1000, 10_000_000)
 
 
@@ -17,21 +18,23 @@ def figures(text):
     return {name: float(number) for name, number in re.findall(r"^(\w+) ([\d.]+)$", text, re.M)}
 
 
+def cpu_ns(bench, library, mode, threads):
+    command = [bench.program("scale_bench"), mode, threads, IN_FLIGHT, REQUESTS // threads]
+    return figures(bench.run(command, library))["cpu_ns"]
+
+
 def threads_at_work(bench, section):
     rows, series = [], {}
     for mode, text in (("same", "the thread that received it"), ("other", "another thread")):
         for count in THREADS:
 
             def one(library):
-                command = [bench.program("scale_bench"), mode, count, IN_FLIGHT, REQUESTS // count]
-                return figures(bench.run(command, library))["cpu_ns"]
+                return cpu_ns(bench, library, mode, count)
 
             medians = bench.medians({library: lambda library=library: one(library) for library in ("system", "ours")})
             rows.append([text, count, *(f"{medians[library]:.0f}" for library in ("system", "ours"))])
             for library, median in medians.items():
                 series.setdefault(f"{library}, replies from {text}", []).append(median)
-    ours = series["ours, replies from the thread that received it"]
-    section.goals.append(Goal("two threads on one session, 10,000 in flight: CPU for a request / one thread", ours[1] / ours[0], 1.15))
     text = (
         f"Nanoseconds of CPU time for a request, {IN_FLIGHT:,} in flight all the time, on one session without the kernel "
         "(fuse_session_custom_io). Of more threads than processors only as many run at a time."
@@ -39,6 +42,27 @@ def threads_at_work(bench, section):
     section.tables.append(Table(text, ["replied to by", "threads", "system", "ours"], rows))
     labels = [f"{count}" for count in THREADS]
     section.bars.append(Bars("scale", "10,000 requests in flight on one session, by threads", "ns of CPU for a request", labels, series))
+
+
+def contention(bench, section):
+    """Two threads, and as many that share nothing but the machine."""
+    ways = {
+        "one thread": ("same", 1),
+        "two threads on one session": ("same", 2),
+        "two processes with one thread each": ("apart", 2),
+    }
+    medians = {}
+    for library in ("system", "ours"):
+        turns = {name: lambda way=way: cpu_ns(bench, library, *way) for name, way in ways.items()}
+        medians[library] = bench.medians(turns, ROUNDS)
+    one, two, _ = medians["ours"].values()
+    section.goals.append(Goal("two threads on one session, 10,000 in flight: CPU for a request / one thread", two / one, 1.15))
+    text = (
+        f"The same, medians of {ROUNDS} rounds: two threads that answer what they received, each on a processor of its own, and "
+        "two that have nothing in common but the machine."
+    )
+    rows = [[name, *(f"{medians[library][name]:.0f}" for library in ("system", "ours"))] for name in ways]
+    section.tables.append(Table(text, ["", "system", "ours"], rows))
 
 
 def locks(bench, section):
@@ -109,6 +133,7 @@ def nodes(bench, section):
 def run(bench):
     section = Section("Scale", "What is shared between threads, and what is large. [On paper](scale.md).")
     threads_at_work(bench, section)
+    contention(bench, section)
     interrupts(bench, section)
     try:
         locks(bench, section)

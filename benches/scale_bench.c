@@ -3,9 +3,11 @@
  * usage: scale_bench MODE THREADS IN_FLIGHT COUNT     COUNT requests by each thread
  *   same        a thread answers what it received
  *   other       it answers what its neighbour received
+ *   apart       as same, but each thread is a process of its own: what the machine takes for so much at once
  *   interrupt   one thread: IN_FLIGHT requests, then COUNT interrupts of any of them
  * prints: NAME VALUE a line; nanoseconds of CPU time and of wall time of a thread for one, and by how many KiB the
- * process grew since a tenth as many were served. Build against either library. */
+ * process grew since a tenth as many were served. Threads have processors of their own as far as there are: two on one
+ * would not meet. Build against either library. */
 #define FUSE_USE_VERSION 34
 #define _GNU_SOURCE
 #include <fuse_lowlevel.h>
@@ -21,7 +23,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Every so many requests a thread looks at what others do, so that what is measured is the library and not this. */
 enum { MOST = 64, ROOM = 1 << 15, BATCH = 32 };
@@ -36,7 +40,7 @@ struct ring {
 static struct fuse_session *se;
 static struct ring rings[MOST];
 static atomic_int ended[MOST];
-static unsigned long threads, hold, count;
+static unsigned long threads, hold, count, place;
 static int to_other;
 static _Thread_local struct ring *own;
 static _Thread_local unsigned long received, replies;
@@ -86,9 +90,22 @@ static void getattr(unsigned long unique)
 	process(message, unique, FUSE_GETATTR, sizeof message);
 }
 
+/* The calling thread runs on the nth processor of those that it may use. */
+static void stay_on(unsigned long nth)
+{
+	cpu_set_t may, one;
+	int cpu = 0;
+	sched_getaffinity(0, sizeof may, &may);
+	for (nth %= CPU_COUNT(&may); nth || !CPU_ISSET(cpu, &may); cpu++) nth -= CPU_ISSET(cpu, &may) != 0;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof one, &one);
+}
+
 static void *run(void *arg)
 {
 	unsigned long me = (size_t)arg, other = to_other ? (me + 1) % threads : me;
+	stay_on(place + me);
 	own = &rings[me];
 	for (unsigned long i = 0; i < count; i++) {
 		getattr((me * count + i + 1) * 2);
@@ -177,6 +194,9 @@ int main(int argc, char **argv)
 	count = strtoul(argv[4], 0, 0);
 	if (threads < 1 || threads > MOST || !(hold = strtoul(argv[3], 0, 0) / threads) || hold > ROOM / 2 - 64) return 2;
 	to_other = !strcmp(argv[1], "other");
+	while (!strcmp(argv[1], "apart") && threads > 1)
+		if (!fork()) { place = threads - 1; threads = 1; }
+		else threads--;
 	char *av[] = { argv[0], NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(1, av);
 	struct fuse_custom_io io = { .writev = io_writev, .read = io_read };
@@ -189,5 +209,6 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "interrupt")) interrupts();
 	else failed = timed(count);
 	fuse_session_destroy(se);
-	return failed;
+	for (int status; wait(&status) > 0;) failed |= status;
+	return failed != 0;
 }
