@@ -95,7 +95,7 @@ impl Pool<'_> {
                 Err(errno) => return Err(errno),
             }
             let turns = worker.turn();
-            self.take_request(workers, inbox.opcode());
+            self.take_request(workers, &mut inbox);
             self.watch_sleep(turns, || inbox.process(self.session, channel));
             worker.turn();
             if process.is_child() {
@@ -111,9 +111,9 @@ impl Pool<'_> {
     }
 
     /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
-    fn take_request(&self, workers: &Workers<'_, '_>, opcode: u32) {
-        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32].contains(&opcode);
-        if self.workers.take() && !brief {
+    fn take_request(&self, workers: &Workers<'_, '_>, inbox: &mut Inbox) {
+        let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32];
+        if self.workers.take() && !brief.contains(&inbox.opcode()) {
             // Without a further worker the pool still serves, only less at once.
             let _ = self.grow(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
         }
