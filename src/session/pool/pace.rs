@@ -22,10 +22,10 @@ const QUIET: u32 = 8;
 /// Looks between a change and the first that counts.
 const SETTLE: u32 = 1;
 /// Looks that are compared with as many others.
-const WINDOW: u32 = 4;
+const WINDOW: u32 = 2;
 /// Windows before the other way is tried again after a change, and at most.
-const PATIENCE: u32 = 16;
-const MOST_PATIENCE: u32 = 256;
+const PATIENCE: u32 = 32;
+const MOST_PATIENCE: u32 = 512;
 
 /// What was seen at one look.
 #[derive(Clone, Copy, Debug, Default)]
