@@ -1,30 +1,19 @@
-//! All slots of the process, and who may use which.
+//! Who may use which slot: each thread keeps some that are free, all threads share the others.
 
-use super::slot::{INDEX_BITS, Slot, Token};
+mod stock;
+
+use super::slot::{Slot, Token};
 use crate::transport::threads::{AtEnd, here};
 use core::cell::Cell;
-use once_cell::race::OnceRef;
 use parking_lot::Mutex;
+use stock::{CHUNK, Stock, slot};
 
-/// Slots of one chunk, a page; chunks are allocated when they are first needed and kept.
-const CHUNK: usize = 32;
-const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
-/// How many slots a thread keeps for itself, and how many move at once: few enough that where memory for more has run out
-/// several threads can go on.
-const KEEP: usize = 64;
-const BATCH: usize = 8;
+/// How many slots a thread keeps for itself: room for a chunk while some are left of another.
+const KEEP: usize = 2 * CHUNK;
+/// How many it still has when it gave back the others.
+const LEFT: usize = CHUNK / 4;
 
-// All zero, so that it takes no memory where nothing is.
-static SLOTS: [OnceRef<'static, [Slot; CHUNK]>; CHUNKS] = [const { OnceRef::new() }; CHUNKS];
-
-/// The slots that no thread keeps.
-struct Shared {
-    free: Vec<&'static Slot>,
-    /// Slots from this one on were never used.
-    fresh: u32,
-}
-
-static SHARED: Mutex<Shared> = Mutex::new(Shared { free: Vec::new(), fresh: 0 });
+static SHARED: Mutex<Stock> = Mutex::new(Stock::EMPTY);
 
 /// A thread's own free slots. They go back when the thread ends.
 pub struct Own {
@@ -89,14 +78,14 @@ impl Own {
     #[cold]
     fn refill(&self) -> Option<&'static Slot> {
         let mut shared = SHARED.lock();
-        let mut next = || shared.free.pop().or_else(|| fresh(&mut shared));
+        let mut slots = shared.take();
         if self.is_armed() {
-            let places = self.free.iter().take(BATCH);
-            let filled = places.map_while(|place| next().map(|slot| place.set(Some(slot)))).count();
-            self.len.set(filled);
+            self.len.set(self.free.iter().zip(slots).map(|(place, slot)| place.set(Some(slot))).count());
             self.pop()
         } else {
-            next()
+            let one = slots.next();
+            slots.for_each(|slot| shared.put(slot));
+            one
         }
     }
 
@@ -127,11 +116,11 @@ impl Own {
     #[cold]
     fn spill(&self, slot: &'static Slot) {
         let mut shared = SHARED.lock();
-        shared.free.push(slot);
+        shared.put(slot);
         if self.is_armed() {
             let len = self.len.get();
-            shared.free.extend(self.free.iter().take(len).skip(BATCH).filter_map(Cell::get));
-            self.len.set(len.min(BATCH));
+            self.free.iter().take(len).skip(LEFT).filter_map(Cell::get).for_each(|slot| shared.put(slot));
+            self.len.set(len.min(LEFT));
         }
     }
 
@@ -155,41 +144,20 @@ fn leave() {
         }
     };
     with_own(|own| {
-        shared.free.extend(own.next.take());
-        shared.free.extend(own.free.iter().take(own.len.get()).filter_map(Cell::get));
+        let kept = own.free.iter().take(own.len.get()).filter_map(Cell::get);
+        own.next.take().into_iter().chain(kept).for_each(|slot| shared.put(slot));
         own.len.set(UNARMED);
         // A callback may have ended the thread, before or after its reply. Another thread may have the same number some day.
-        let homeless = (0..shared.fresh as usize).filter_map(slot).filter(|slot| slot.came_home(own.thread()));
-        shared.free.extend(homeless);
+        let homeless = shared.used().filter(|slot| slot.came_home(own.thread()));
+        homeless.for_each(|slot| shared.put(slot));
         own.thread.set(0);
     });
-}
-
-#[inline]
-fn slot(index: usize) -> Option<&'static Slot> {
-    SLOTS.get(index / CHUNK)?.get()?.get(index % CHUNK)
 }
 
 /// The slot that a token names; whether the token still matches is for the slot to say.
 #[inline]
 pub fn find(token: Token) -> Option<&'static Slot> {
     slot(token.index())
-}
-
-/// A slot that was never used, its chunk made when it is the first of it; none when there is no memory for that.
-fn fresh(shared: &mut Shared) -> Option<&'static Slot> {
-    let index = shared.fresh;
-    let chunk = SLOTS.get(index as usize / CHUNK)?;
-    if chunk.get().is_none() {
-        let mut slots = Vec::new();
-        slots.try_reserve_exact(CHUNK).ok()?;
-        slots.extend((index..).take(CHUNK).map(Slot::with_index));
-        let slots: &'static [Slot] = slots.leak();
-        // The lock is held, so nobody else makes it.
-        let _ = chunk.set(slots.try_into().ok()?);
-    }
-    shared.fresh += 1;
-    slot(index as usize)
 }
 
 /// A free slot for a request that nobody serves on this thread; it goes back where it ends.
@@ -205,8 +173,7 @@ pub(super) fn give_back(slot: &'static Slot) {
 
 /// Every slot that was ever used.
 pub fn each() -> impl Iterator<Item = &'static Slot> {
-    let used = SHARED.lock().fresh as usize;
-    (0..used).filter_map(slot)
+    SHARED.lock().used()
 }
 
 #[cfg(test)]
@@ -216,6 +183,7 @@ mod tests {
     use crate::abi::wire::InHeader;
     use core::ptr::null_mut;
     use std::collections::HashSet;
+    use std::sync::Barrier;
 
     /// One request, answered by its callback.
     fn serve() -> &'static Slot {
@@ -227,15 +195,36 @@ mod tests {
         slot
     }
 
+    /// Chunks that a thread has slots of when it took many, one at a time beside another thread.
+    fn chunks_of_many(turn: &Barrier) -> HashSet<usize> {
+        let take = |_| {
+            turn.wait();
+            take().expect("memory")
+        };
+        let taken: Vec<_> = (0..4 * CHUNK).map(take).collect();
+        taken.into_iter().map(|slot| (give_back(slot), slot.index() / CHUNK).1).collect()
+    }
+
+    /// Processors would fetch from each other what lies side by side.
+    #[test]
+    fn chunks_have_slots_of_one_thread() {
+        let turn = Barrier::new(2);
+        let many = || chunks_of_many(&turn);
+        let [one, other] =
+            std::thread::scope(|scope| [scope.spawn(many), scope.spawn(many)].map(|t| t.join().unwrap()));
+        // What other tests left free may be a part of a chunk.
+        assert!(one.intersection(&other).count() < 3, "{one:?} and {other:?}");
+    }
+
     #[test]
     fn slots_of_threads_that_end_are_used_again() {
-        let before = SHARED.lock().fresh;
+        let before = each().count();
         for _ in 0..500 {
             std::thread::spawn(|| _ = serve()).join().unwrap();
             std::thread::spawn(|| with_own(|own| own.served(serve()))).join().unwrap();
         }
-        let more = SHARED.lock().fresh - before;
-        assert!(more < 250, "{more} slots for one request at a time");
+        let more = each().count() - before;
+        assert!(more < 500, "{more} slots for one request at a time");
     }
 
     #[test]
