@@ -9,6 +9,8 @@ use once_cell::race::OnceRef;
 /// Slots of one chunk, a page; chunks are allocated when they are first needed and kept.
 pub(super) const CHUNK: usize = 32;
 const CHUNKS: usize = (1 << INDEX_BITS) / CHUNK;
+/// So many slots of the first chunk go out at a time.
+const PART: usize = CHUNK / 4;
 
 #[repr(align(4096))]
 struct Chunk([Slot; CHUNK]);
@@ -34,18 +36,27 @@ impl Stock {
 
     /// Makes a slot free for any thread.
     pub fn put(&mut self, slot: &Slot) {
-        let (chunk, nth) = (slot.index() / CHUNK, slot.index() % CHUNK);
+        self.put_all(slot.index() / CHUNK, 1 << (slot.index() % CHUNK));
+    }
+
+    fn put_all(&mut self, chunk: usize, slots: u32) {
         let (Some(free), Some(below)) = (self.free.get_mut(chunk), self.below.get_mut(chunk)) else { return };
-        if *free == 0 {
+        if *free == 0 && slots != 0 {
             *below = self.top;
             self.top = chunk as u32 + 1;
         }
-        *free |= 1 << nth;
+        *free |= slots;
     }
 
-    /// All slots of a chunk that are free; those of a new one where there are no others, and none without memory for it.
+    /// All slots of a chunk that are free; those of a new one where there are no others, and none without memory for it. Of
+    /// the first chunk some at a time: where memory for a second has run out, several threads can go on.
     pub fn take(&mut self) -> impl Iterator<Item = &'static Slot> + use<> {
-        let (chunk, free) = self.topmost().or_else(|| self.fresh()).unwrap_or((CHUNKS, 0));
+        let (chunk, mut free) = self.topmost().or_else(|| self.fresh()).unwrap_or((CHUNKS, 0));
+        if chunk == 0 {
+            let rest = (0..PART).fold(free, |rest, _| rest & rest.wrapping_sub(1));
+            self.put_all(0, rest);
+            free &= !rest;
+        }
         // No slot is asked for its number, which would fetch what another thread is at work on.
         slots_of(chunk).enumerate().filter(move |(nth, _)| free >> nth & 1 != 0).map(|(_, slot)| slot)
     }
@@ -84,4 +95,22 @@ fn slots_of(chunk: usize) -> impl Iterator<Item = &'static Slot> {
 #[inline]
 pub(super) fn slot(index: usize) -> Option<&'static Slot> {
     SLOTS.get(index / CHUNK)?.get()?.0.get(index % CHUNK)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_chunk_is_for_several() {
+        let mut stock = Box::new(Stock::EMPTY);
+        let numbers = |stock: &mut Stock| stock.take().map(Slot::index).collect::<Vec<_>>();
+        // The slots themselves are the process's, whatever stock says who has them.
+        let parts: Vec<_> = (0..4).map(|_| numbers(&mut stock)).collect();
+        assert_eq!(parts.concat(), (0..CHUNK).collect::<Vec<_>>());
+        assert!(parts.iter().all(|part| part.len() == PART));
+        assert_eq!(numbers(&mut stock), (CHUNK..2 * CHUNK).collect::<Vec<_>>());
+        stock.put(slot(5).expect("it was handed out"));
+        assert_eq!(numbers(&mut stock), [5]);
+    }
 }
