@@ -28,6 +28,8 @@ def cpu_time(bench, way):
         samples = dict(line.split() for line in sampler.communicate(timeout=10)[0].splitlines())
     if sampler.returncode:
         raise Skipped("perf_event_open(2) is not allowed here")
+    if int(samples["lost"]):
+        raise RuntimeError(f"{samples['lost']} samples were lost")
     return {"user": int(samples["user"]), "served": served, "each": mount.cpu / served * 1e6}
 
 
@@ -46,8 +48,8 @@ def times(bench):
     ]
     text = (
         f"Microseconds of the daemon for one {CASE}, one client, pinned. The whole is exact (median of {ROUNDS} rounds). User "
-        f"time is what {RATE} samples a second found, in all rounds together, as the kernel's own tick finds it for getrusage, but "
-        "eight times as often; the error is that of so many samples, which themselves make the whole some per cent longer."
+        f"time is what {RATE} samples a second found, in all rounds together: the kernel's own tick, which getrusage goes by, comes "
+        "more rarely. The error is that of so many samples, which themselves make the whole some per cent longer."
     )
     return Table(text, ["daemon", "user and system", "user", "user / raw"], rows), goals
 

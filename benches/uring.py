@@ -99,7 +99,7 @@ def run(bench):
         "io_uring",
         "Operations a second with `-o io_uring` and with the default loop on /dev/fuse, not pinned: the ring has a queue "
         "for each processor, and serves 8 requests of it at once, or one with depth 1. The system's libfuse has none. The "
-        "last columns are what the ring gains over our loop and over the system's. The goals are what libfuse 3.18 gained "
+        "last columns are what the ring gains over our loop and over the system's. The goals are what libfuse 3.19 gained "
         "over its own loop, which is not the same as ours, on another machine.",
         [table("", found), table("The daemon has the data in a file.", in_file)],
         [Bars("io_uring", "FUSE over io_uring, not pinned", axis, labels, series, 1)],

@@ -103,7 +103,6 @@ pub enum Operation<'a> {
     },
     Syncfs,
     Statx(&'a StatxIn),
-    // These tell more than callbacks have arguments for, and stand together: one look says so.
     Setattr(&'a SetattrIn),
     Mknod {
         arg: &'a MknodIn,
@@ -133,7 +132,6 @@ pub enum Operation<'a> {
     Tmpfile(&'a CreateIn),
     /// The protocol has it, no libfuse interface does: DAX mappings.
     Unsupported,
-    // What no callback has to do with stands together, too.
     Init {
         arg: &'a InitIn,
         flags2: u32,
@@ -160,24 +158,6 @@ impl Operation<'_> {
         )
     }
 
-    /// Whether its arguments may say something that callbacks have no argument for: FUSE_REQ flags, a umask.
-    #[inline]
-    pub fn tells(&self) -> bool {
-        matches!(
-            self,
-            Self::Setattr(_)
-                | Self::Mknod { .. }
-                | Self::Mkdir { .. }
-                | Self::Open(_)
-                | Self::Read(_)
-                | Self::Write { .. }
-                | Self::Setxattr { .. }
-                | Self::Opendir(_)
-                | Self::Create { .. }
-                | Self::Tmpfile(_)
-        )
-    }
-
     /// The umask, if its arguments have one.
     pub fn umask(&self) -> u32 {
         match self {
@@ -186,12 +166,6 @@ impl Operation<'_> {
             Self::Create { arg, .. } | Self::Tmpfile(arg) => arg.umask,
             _ => 0,
         }
-    }
-
-    /// Whether it is one that is owed no reply.
-    #[inline]
-    pub fn is_forget(&self) -> bool {
-        matches!(self, Self::Forget { .. } | Self::BatchForget { .. })
     }
 }
 

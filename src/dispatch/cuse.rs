@@ -110,7 +110,7 @@ impl Handler for CuseTable {
         }
     }
 
-    fn take(&self, session: &Session, channel: &Channel, message: &[u8]) {
+    fn process(&self, session: &Session, channel: &Channel, message: &[u8]) {
         // Of what comes to a device, too little would go another way.
         session.process_any(channel, message);
     }

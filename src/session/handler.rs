@@ -43,8 +43,8 @@ pub trait Handler: Send + Sync {
 
     /// Takes one message for the session, which calls the handler for what is in it: compiled for each handler, so that the
     /// call is none where the compiler can see both.
-    fn take(&self, session: &Session, channel: &Channel, message: &[u8]) {
-        session.take_for(self, channel, message);
+    fn process(&self, session: &Session, channel: &Channel, message: &[u8]) {
+        session.process_for(self, channel, message);
     }
 
     /// Data that was asked for with a retrieve notification, with the cookie given then. The token is owed a

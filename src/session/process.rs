@@ -19,7 +19,7 @@ impl Session {
     /// Takes one message. Whatever its bytes are, a request in it that needs a reply gets exactly one.
     #[inline]
     pub fn process(&self, channel: &Channel, message: &[u8]) {
-        self.handler.take(self, channel, message);
+        self.handler.process(self, channel, message);
     }
 
     /// The same by the way that every message can go.

@@ -31,7 +31,7 @@ ways! { Lookup Forget Getattr Open Read Write Flush Release Readdirplus }
 
 impl Session {
     /// Takes one message for `handler`, the session's own.
-    pub(super) fn take_for<H: Handler + ?Sized>(&self, handler: &H, channel: &Channel, message: &[u8]) {
+    pub(super) fn process_for<H: Handler + ?Sized>(&self, handler: &H, channel: &Channel, message: &[u8]) {
         if let Some((header, arguments)) = decode::ordinary(message)
             && self.is_straight(header)
             && let Some(Some(way)) = const { &ways::<H>() }.get(header.opcode as usize)
@@ -55,7 +55,8 @@ fn serve<const OPCODE: u32, H: Handler + ?Sized>(
     header: &InHeader,
     arguments: &[u8],
 ) {
-    let Some(opcode) = (const { Opcode::from_wire(OPCODE) }) else { return };
+    // Found out when this is compiled.
+    let opcode = const { Opcode::from_wire(OPCODE).expect("the number of an operation") };
     let request = match decode::ordinary_request(header, arguments, opcode, || session.dialect()) {
         Ok(request) => request,
         Err(fault) => return session.report(channel, &fault, header.len as usize),

@@ -6,7 +6,6 @@ use crate::abi::opcode::Opcode;
 use crate::abi::wire::UNIQUE_RESEND;
 use crate::capi::result::ToC;
 use crate::decode::supplementary_groups;
-
 use crate::dispatch::{find, with_request};
 use crate::session::inflight::ReplyFlags;
 use core::ffi::c_int;
