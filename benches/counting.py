@@ -39,9 +39,15 @@ def by_object(bench, command, library):
     return counts
 
 
-def system_calls(log):
+def system_calls(log, only="all"):
+    """The prefix for system calls; `only` names those that count, as strace does."""
     needs("strace")
-    return ["strace", "-f", "-c", "-o", log]
+    return ["strace", "-f", "-c", "-e", f"trace={only}", "-o", log]
+
+
+def transfers(log):
+    """The prefix for those system calls that data goes through, as to and from a device."""
+    return system_calls(log, "read,readv,write,writev,splice,vmsplice,tee")
 
 
 def counted(log):

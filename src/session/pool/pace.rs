@@ -55,11 +55,11 @@ pub(super) struct Pace {
     /// Looks for which it is eager whatever serves more.
     eager: u32,
     quiet: u32,
-    /// Whether lean serves more, as far as is known.
+    /// What it is: lean, or eager.
     lean: bool,
-    /// How many a second that way served.
-    rate: f64,
-    /// The other way is being tried.
+    /// How many requests a second each of the two served when it was seen last: eager, lean.
+    rates: [f64; 2],
+    /// The pool is what it is for the first window.
     trial: bool,
     /// Windows until the next trial; and what that was at first, more after each trial that failed.
     patience: u32,
@@ -74,7 +74,7 @@ impl Default for Pace {
     fn default() -> Self {
         let (patience, whole_patience, lean, trial) = (1, PATIENCE, false, false);
         let (eager, quiet, looks, served, time) = (0, 0, 0, 0, Duration::ZERO);
-        Self { eager, quiet, lean, rate: 0.0, trial, patience, whole_patience, looks, served, time }
+        Self { eager, quiet, lean, rates: [0.0; 2], trial, patience, whole_patience, looks, served, time }
     }
 }
 
@@ -97,7 +97,7 @@ impl Pace {
             self.compare();
             self.begin_window();
         }
-        if self.lean != self.trial { Verdict::Lean } else { Verdict::Eager }
+        if self.lean { Verdict::Lean } else { Verdict::Eager }
     }
 
     fn count(&mut self, seen: Seen) {
@@ -115,19 +115,19 @@ impl Pace {
     /// A window is over.
     fn compare(&mut self) {
         let rate = f64::from(self.served) / self.time.as_secs_f64().max(f64::MIN_POSITIVE);
-        if !self.trial {
-            self.rate = rate;
-            self.patience = self.patience.saturating_sub(1);
-            self.trial = self.patience == 0;
-            return;
+        self.rates[usize::from(self.lean)] = rate;
+        let other = self.rates[usize::from(!self.lean)];
+        let failed = self.trial && rate < other;
+        if self.trial {
+            self.whole_patience = if failed { (self.whole_patience * 2).min(MOST_PATIENCE) } else { PATIENCE };
+            self.patience = self.whole_patience;
         }
-        self.trial = false;
-        if rate > self.rate {
-            (self.lean, self.rate, self.whole_patience) = (!self.lean, rate, PATIENCE);
-        } else {
-            self.whole_patience = (self.whole_patience * 2).min(MOST_PATIENCE);
-        }
-        self.patience = self.whole_patience;
+        self.patience = self.patience.saturating_sub(1);
+        // What served more last time is better, be it that a trial failed, be it that this is not what it was: the
+        // scheduler may have put the threads elsewhere.
+        let change = rate < other || self.patience == 0;
+        self.lean ^= change;
+        self.trial = change && !failed;
     }
 }
 
@@ -155,6 +155,16 @@ mod tests {
             lean_looks(&mut pace, 2000, 110, 140);
             assert!(lean_looks(&mut pace, 1000, 110, 140) < 50);
         }
+    }
+
+    #[test]
+    fn what_is_no_longer_better_goes_at_once() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 2000, 140, 50);
+        // As lean pools are while the scheduler keeps worker and client on one processor, and once it has parted them.
+        let window = (SETTLE + WINDOW) as usize;
+        assert_eq!(lean_looks(&mut pace, 1, 22, 50) + lean_looks(&mut pace, window, 22, 50), window);
+        assert!(lean_looks(&mut pace, 1000, 22, 50) < 50);
     }
 
     #[test]
