@@ -295,6 +295,25 @@ def test_depth(start, io_uring, so4, guard, options, env):
     wait_until(lambda: "queues of 3 requests" in daemon.output(), "depth")
 
 
+def test_depth_that_open_files_allow(io_uring, guard, compiled, library):
+    """On a machine with many CPUs the usual limit is not enough for eight at each."""
+    depth = 3
+    files = 2 * 2 * queues() * depth
+    program = compiled(library, SOURCE, flags=("-Wall", "-Wextra", "-Werror"))
+    daemon = guard.daemon(library, ["prlimit", f"--nofile={files}", program, "-f", "-o", "io_uring", guard.mountpoint])
+    guard.child(os.stat, guard.mountpoint)
+    wait_until(lambda: f"queues of {depth} requests" in daemon.output(), "depth")
+    assert f"{depth} requests of a queue at once and not 8" in daemon.output()
+    assert guard.child(read, guard.mountpoint / "plain").rstrip(b"\0") in (b"ring", b"device")
+    assert daemon.stop() == 0
+
+
+def queues():
+    """One for each CPU that there can be."""
+    last = Path("/sys/devices/system/cpu/possible").read_text().strip().rpartition("-")[2]
+    return int(last.rpartition(",")[2]) + 1
+
+
 @pytest.mark.parametrize("depth", ["0", "1025", "-1", "x", ""])
 def test_bad_depth(guard, compiled, library, depth):
     program = compiled(library, SOURCE, flags=("-Wall", "-Wextra", "-Werror"))

@@ -35,6 +35,8 @@ pub(super) struct Uring {
     served_by: AtomicU8,
     /// The init callback has returned in a child process, without the session's other threads.
     forked: AtomicBool,
+    /// Seats of a queue.
+    depth: AtomicUsize,
     /// Bytes of payload that an entry needs.
     payload: AtomicUsize,
     /// What it is taken back through, until it is on.

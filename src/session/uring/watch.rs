@@ -1,7 +1,9 @@
 //! Looks after the queues, on the thread that waits for the pool.
 //!
 //! Each queue has as many seats as its depth says, all from the start: the kernel gives an entry that joins later only what
-//! comes from then on, and what waited before would wait on. It prefers the entry that was committed last, so that as few
+//! comes from then on, and what waited before would wait until a reply is committed. Nothing that a daemon could always do
+//! makes the kernel look again: data of a regular file asked for by a notification would, but there need not be one that
+//! the kernel knows. It prefers the entry that was committed last, so that as few
 //! threads work as the load needs. A callback that goes on after its reply gives its seat to another thread, so that the
 //! reply is not kept from who waits for it.
 
@@ -11,6 +13,7 @@ use crate::session::Channel;
 use crate::transport::threads::Threads;
 use crate::transport::uring::{Memory, Phase, Seat, queues};
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -19,6 +22,9 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(1);
 /// How long between looks at most, while there are requests.
 const SLOWEST: Duration = Duration::from_millis(16);
+
+/// Files that a seat takes: the ring, and the device.
+const SEAT_FILES: u64 = 2;
 
 /// The seats of one queue.
 #[derive(Default)]
@@ -103,11 +109,13 @@ impl Rings<'_> {
         let session = self.session;
         session.uring.status.store(Status::STARTING, Ordering::SeqCst);
         self.watch.lock().begun = true;
-        for number in 0..queues()? {
+        let queues = queues()?;
+        let depth = affordable_depth(session.config.io_uring.unwrap_or(0) as usize, queues)?;
+        session.uring.depth.store(depth, Ordering::Relaxed);
+        for number in 0..queues {
             session.uring.queues.lock().push(Queue::default());
-            let memory = Memory::new(session.uring_depth(), session.uring.payload.load(Ordering::Relaxed))?;
-            let memory = Arc::new(memory);
-            for place in 0..session.uring_depth() {
+            let memory = Arc::new(Memory::new(depth, session.uring.payload.load(Ordering::Relaxed))?);
+            for place in 0..depth {
                 let channel = session.new_seat(number, &memory, place)?;
                 self.start(threads, channel, true)?;
             }
@@ -121,7 +129,7 @@ impl Rings<'_> {
         if let Some(errno) = self.refused.lock().take() {
             return session.withdraw_uring(errno.desc());
         }
-        let (queues, depth) = (session.uring.queues.lock().len(), session.uring_depth());
+        let (queues, depth) = (session.uring.queues.lock().len(), session.uring.depth.load(Ordering::Relaxed));
         if self.joined.load(Ordering::SeqCst) < queues * depth {
             return;
         }
@@ -176,10 +184,6 @@ impl Rings<'_> {
 }
 
 impl Session {
-    fn uring_depth(&self) -> usize {
-        self.config.io_uring.unwrap_or(0) as usize
-    }
-
     fn new_seat(&self, queue: usize, memory: &Arc<Memory>, place: usize) -> Result<Arc<Channel>, Errno> {
         let number = u16::try_from(queue).map_err(|_| Errno::EOVERFLOW)?;
         let device = self.channel()?.clone_device()?;
@@ -207,4 +211,19 @@ impl Session {
         }
         sleeps
     }
+}
+
+/// How many seats a queue can have if it is to have so many: with many CPUs they would take the files that the daemon may
+/// open.
+fn affordable_depth(asked: usize, queues: usize) -> Result<usize, Errno> {
+    let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let share = limit / 2 / (SEAT_FILES * queues as u64);
+    let depth = asked.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1);
+    if depth < asked {
+        log::warn!(
+            "io_uring: {depth} requests of a queue at once and not {asked}, so that {queues} queues leave half of the \
+             {limit} open files that the process may have (RLIMIT_NOFILE)"
+        );
+    }
+    Ok(depth)
 }
