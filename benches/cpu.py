@@ -81,8 +81,8 @@ def counts(bench, cases, tool, text, digits):
 def system_calls(bench):
     text = (
         "System calls for one request (strace -c): those that transfer, which are the receive and the reply, and all. Our "
-        "pool's thread looks every 2 ms, which counts more here than without strace, where there are more requests in 2 ms; "
-        "and a worker asks twice for 64 requests whether it slept."
+        "pool's thread looks every 3 ms, and has a worker ask twice whether it slept, which counts more here than without "
+        "strace, where there are more requests in 3 ms."
     )
     rows, goals = [], []
     for what, tool in (("transfers", counting.transfers), ("all", counting.system_calls)):

@@ -105,11 +105,17 @@ impl Pool<'_> {
         Ok(())
     }
 
-    /// What the workers do at this moment, so long after the last look.
+    /// What the workers do at this moment, so long after the last look. One of them sees to it, at its next request,
+    /// whether callbacks sleep: asking the kernel takes longer than a request does.
     fn look(&self, workers: &Workers<'_, '_>, time: Duration) -> Seen {
         let (served, stuck) = (Cell::new(0), Cell::new(false));
         workers.each(|worker| match worker.look() {
-            Progress::Served(requests) => served.set(served.get() + requests),
+            Progress::Served(requests) => {
+                if requests > 0 && served.get() == 0 {
+                    worker.watch();
+                }
+                served.set(served.get() + requests);
+            }
             Progress::Stuck => stuck.set(true),
         });
         let slow = self.slept.swap(false, Ordering::Relaxed) || stuck.get();

@@ -3,29 +3,29 @@
 //! The kernel wakes those who wait for a request in turn. So each further one that waits may cost: a request goes to the
 //! thread that has slept longest, and often two are woken for it, as the one that has just replied comes back first. Or it
 //! may pay: many threads that are woken share more of a crowded processor than one, and a processor that serves need not be
-//! the one that asks. Which it is depends on the load, the scheduler and the machine, and nobody says. So it is tried: while
-//! there is something to do the pool's thread looks every two milliseconds how many requests were served, and now and then lets
-//! the pool be what it is not for a few looks. What served more stays.
+//! the one that asks. Which it is depends on the load, on where the scheduler has put the threads for the moment, and on the
+//! machine, and nobody says. So it is tried: while there is something to do the pool's thread looks every three milliseconds
+//! how many requests were served, and now and then lets the pool be what it is not. What served more stays, until it serves
+//! less than the other did when that was seen last.
 //!
 //! Callbacks that block are another matter: then somebody must wait, always. A callback that is under way from one look to
-//! the next, or that went to sleep (workers see to that for one of many), makes the pool eager for a while. When there is
-//! nothing to do nobody looks, and the pool is eager, too.
+//! the next, or that went to sleep (after each look a worker sees to that for one of its own), makes the pool eager for a
+//! while. When there is nothing to do nobody looks, and the pool is eager, too.
 
 use std::time::Duration;
 
-/// How often the pool's thread looks.
-pub(super) const TICK: Duration = Duration::from_millis(2);
+/// How often the pool's thread looks. Each look costs some 20 us where it takes a processor from who works there.
+pub(super) const TICK: Duration = Duration::from_millis(3);
 /// So many looks a pool stays eager after a callback took its time.
-const EAGER: u32 = 32;
+const EAGER: u32 = 20;
 /// After so many looks without a request nobody looks any more.
-const QUIET: u32 = 8;
-/// Looks between a change and the first that counts.
-const SETTLE: u32 = 1;
-/// Looks that are compared with as many others.
-const WINDOW: u32 = 2;
-/// Windows before the other way is tried again after a change, and at most.
-const PATIENCE: u32 = 32;
-const MOST_PATIENCE: u32 = 512;
+const QUIET: u32 = 5;
+/// Looks before the other way is tried: after the start, when workers are still on their way, and after a change; so many
+/// times more after each trial that failed, and at most.
+const START: u32 = 2;
+const PATIENCE: u32 = 5;
+const LONGER: u32 = 4;
+const MOST_PATIENCE: u32 = 640;
 
 /// What was seen at one look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,22 +59,20 @@ pub(super) struct Pace {
     lean: bool,
     /// How many requests a second each of the two served when it was seen last: eager, lean.
     rates: [f64; 2],
-    /// The pool is what it is for the first window.
+    /// It is that since the last look that counts.
     trial: bool,
-    /// Windows until the next trial; and what that was at first, more after each trial that failed.
+    /// The next look does not count: it sees what was before, too.
+    settling: bool,
+    /// Looks until the next trial; and what that was at first when it is eager, and when it is lean.
     patience: u32,
-    whole_patience: u32,
-    /// The window: looks, and what those saw that count.
-    looks: u32,
-    served: u32,
-    time: Duration,
+    whole_patience: [u32; 2],
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        let (patience, whole_patience, lean, trial) = (1, PATIENCE, false, false);
-        let (eager, quiet, looks, served, time) = (0, 0, 0, 0, Duration::ZERO);
-        Self { eager, quiet, lean, rates: [0.0; 2], trial, patience, whole_patience, looks, served, time }
+        let (patience, whole_patience) = (START, [PATIENCE; 2]);
+        let (eager, quiet, lean, rates) = (0, 0, false, [0.0; 2]);
+        Self { eager, quiet, lean, rates, trial: false, settling: true, patience, whole_patience }
     }
 }
 
@@ -89,45 +87,33 @@ impl Pace {
         self.eager = if seen.slow { EAGER } else { self.eager.saturating_sub(1) };
         if self.eager > 0 {
             // Nothing that is seen now says what fast callbacks want.
-            self.begin_window();
+            self.settling = true;
             return Verdict::Eager;
         }
-        self.count(seen);
-        if self.looks == SETTLE + WINDOW {
-            self.compare();
-            self.begin_window();
-        }
+        self.settling = !self.settling && self.compare(seen);
         if self.lean { Verdict::Lean } else { Verdict::Eager }
     }
 
-    fn count(&mut self, seen: Seen) {
-        self.looks += 1;
-        if self.looks > SETTLE {
-            self.served = self.served.saturating_add(seen.served);
-            self.time += seen.time;
-        }
-    }
-
-    fn begin_window(&mut self) {
-        (self.looks, self.served, self.time) = (0, 0, Duration::ZERO);
-    }
-
-    /// A window is over.
-    fn compare(&mut self) {
-        let rate = f64::from(self.served) / self.time.as_secs_f64().max(f64::MIN_POSITIVE);
-        self.rates[usize::from(self.lean)] = rate;
-        let other = self.rates[usize::from(!self.lean)];
-        let failed = self.trial && rate < other;
-        if self.trial {
-            self.whole_patience = if failed { (self.whole_patience * 2).min(MOST_PATIENCE) } else { PATIENCE };
-            self.patience = self.whole_patience;
-        }
+    /// Judges a look that counts. Whether the pool is to be the other now.
+    fn compare(&mut self, seen: Seen) -> bool {
+        let [this, other] = [self.lean, !self.lean].map(usize::from);
+        self.rates[this] = f64::from(seen.served) / seen.time.as_secs_f64().max(f64::MIN_POSITIVE);
         self.patience = self.patience.saturating_sub(1);
         // What served more last time is better, be it that a trial failed, be it that this is not what it was: the
         // scheduler may have put the threads elsewhere.
-        let change = rate < other || self.patience == 0;
-        self.lean ^= change;
-        self.trial = change && !failed;
+        let worse = self.rates[this] < self.rates[other];
+        let change = worse || self.patience == 0;
+        if self.trial {
+            let patience = self.whole_patience[other];
+            self.whole_patience[other] =
+                if worse { (patience * LONGER).min(MOST_PATIENCE) } else { (patience / LONGER).max(PATIENCE) };
+        }
+        self.trial = change && !self.trial;
+        if change {
+            self.lean = !self.lean;
+            self.patience = self.whole_patience[other];
+        }
+        change
     }
 }
 
@@ -162,9 +148,7 @@ mod tests {
         let mut pace = Pace::default();
         lean_looks(&mut pace, 2000, 140, 50);
         // As lean pools are while the scheduler keeps worker and client on one processor, and once it has parted them.
-        let window = (SETTLE + WINDOW) as usize;
-        assert_eq!(lean_looks(&mut pace, 1, 22, 50) + lean_looks(&mut pace, window, 22, 50), window);
-        assert!(lean_looks(&mut pace, 1000, 22, 50) < 50);
+        assert!(lean_looks(&mut pace, 1000, 22, 50) < 20);
     }
 
     #[test]

@@ -15,8 +15,6 @@ use std::sync::{Arc, OnceLock};
 
 /// A worker that has served so many requests asks the pool's thread to look.
 const LIVELY: u32 = 64;
-/// At one callback of so many a worker looks whether it went to sleep. A power of two.
-const SAMPLE: u32 = 64;
 
 /// What a worker has for itself.
 pub(super) struct Worker {
@@ -27,6 +25,8 @@ pub(super) struct Worker {
     turns: AtomicU32,
     /// What that was when the pool's thread looked last.
     seen: AtomicU32,
+    /// It is to see whether its next callback goes to sleep.
+    watched: AtomicBool,
     /// Locked by the worker as long as it lives.
     inbox: Mutex<Inbox>,
     /// Under clone_fd.
@@ -43,8 +43,8 @@ pub(super) enum Progress {
 
 impl Worker {
     pub fn new(inbox: Inbox, channel: Option<Arc<Channel>>) -> Self {
-        let (thread, receiving, [turns, seen]) = (OnceLock::new(), AtomicBool::new(false), [0, 0].map(AtomicU32::new));
-        Self { thread, receiving, turns, seen, inbox: Mutex::new(inbox), channel }
+        let ([receiving, watched], [turns, seen]) = ([false, false].map(AtomicBool::new), [0, 0].map(AtomicU32::new));
+        Self { thread: OnceLock::new(), receiving, turns, seen, watched, inbox: Mutex::new(inbox), channel }
     }
 
     /// What it did since the last look; only one thread looks.
@@ -58,12 +58,15 @@ impl Worker {
         Progress::Served((turns / 2).wrapping_sub(before / 2))
     }
 
-    /// Begins to receive, or to serve. How many turns that makes.
-    fn turn(&self) -> u32 {
+    /// Has it see whether its next callback goes to sleep.
+    pub fn watch(&self) {
+        self.watched.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins to receive, or to serve.
+    fn turn(&self) {
         // Nobody else writes.
-        let turns = self.turns.load(Ordering::Relaxed).wrapping_add(1);
-        self.turns.store(turns, Ordering::Relaxed);
-        turns
+        self.turns.store(self.turns.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 
@@ -94,9 +97,9 @@ impl Pool<'_> {
                 Err(Errno::EAGAIN) if self.session.is_paused() => continue,
                 Err(errno) => return Err(errno),
             }
-            let turns = worker.turn();
+            worker.turn();
             self.take_request(workers, &mut inbox);
-            self.watch_sleep(turns, || inbox.process(self.session, channel));
+            self.watch_sleep(worker, || inbox.process(self.session, channel));
             worker.turn();
             if process.is_child() {
                 report_child();
@@ -120,10 +123,11 @@ impl Pool<'_> {
     }
 
     /// Serves, and says, for one request of many, if the thread went to sleep meanwhile: others would have been waiting.
-    fn watch_sleep(&self, turns: u32, serve: impl FnOnce()) {
-        if !(turns / 2).is_multiple_of(SAMPLE) {
+    fn watch_sleep(&self, worker: &Worker, serve: impl FnOnce()) {
+        if !worker.watched.load(Ordering::Relaxed) {
             return serve();
         }
+        worker.watched.store(false, Ordering::Relaxed);
         let before = sleeps();
         serve();
         if sleeps() != before {
