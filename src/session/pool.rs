@@ -7,6 +7,7 @@
 
 mod headcount;
 mod pace;
+mod slack;
 mod worker;
 
 use super::Session;
@@ -21,6 +22,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use pace::{Pace, Seen, TICK, Verdict};
 use parking_lot::Mutex;
+use slack::Slack;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -76,7 +78,7 @@ impl Session {
 impl Pool<'_> {
     /// Sees to it that there are workers, until the exit. `tend` does what else is to be done, and says how soon again.
     fn supervise(&self, workers: &Workers<'_, '_>, tend: impl Fn() -> Option<Duration>) -> Result<(), Errno> {
-        let (mut pace, mut last) = (Pace::default(), Instant::now());
+        let (mut pace, mut last, slack) = (Pace::default(), Instant::now(), Slack::of_this_thread());
         while !self.session.exited() {
             if self.workers.nobody_waits()
                 && (!self.workers.is_lean() || self.workers.nobody_serves())
@@ -88,7 +90,8 @@ impl Pool<'_> {
             }
             let lively = self.lively.load(Ordering::Relaxed);
             let soon = tend().into_iter().chain(lively.then_some(TICK)).min();
-            self.session.wait_for_bell(soon)?;
+            let wait = || self.session.wait_for_bell(soon);
+            if lively { slack.late(wait) } else { wait() }?;
             if self.session.is_paused() {
                 workers.each(|worker| self.call_off(worker));
             }

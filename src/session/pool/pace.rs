@@ -6,7 +6,7 @@
 //! the one that asks. Which it is depends on the load, on where the scheduler has put the threads for the moment, and on the
 //! machine, and nobody says. So it is tried: while there is something to do the pool's thread looks every three milliseconds
 //! how many requests were served, and now and then lets the pool be what it is not. What served more stays, until it serves
-//! less than the other did when that was seen last.
+//! less than the other did when that was seen last, and is what the pool begins with when there is something to do again.
 //!
 //! Callbacks that block are another matter: then somebody must wait, always. A callback that is under way from one look to
 //! the next, or that went to sleep (after each look a worker sees to that for one of its own), makes the pool eager for a
@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-/// How often the pool's thread looks. Each look costs some 20 us where it takes a processor from who works there.
+/// How often the pool's thread looks, a little late (`slack`): each look takes a processor from who works there.
 pub(super) const TICK: Duration = Duration::from_millis(3);
 /// So many looks a pool stays eager after a callback took its time.
 const EAGER: u32 = 20;
@@ -49,55 +49,88 @@ pub(super) enum Verdict {
     Quiet,
 }
 
-/// What was seen before.
-#[derive(Debug)]
+/// What the pool's thread makes of its looks.
+#[derive(Debug, Default)]
 pub(super) struct Pace {
-    /// Looks for which it is eager whatever serves more.
+    /// Looks for which the pool is eager whatever serves more.
     eager: u32,
+    /// Looks without a request.
     quiet: u32,
-    /// What it is: lean, or eager.
+    known: Known,
+    /// What was known before the last look.
+    before: Known,
+}
+
+/// What is known of the two, lean and eager.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// What the pool is: lean, or eager.
     lean: bool,
-    /// How many requests a second each of the two served when it was seen last: eager, lean.
+    /// How many requests a second each of the two served lately, when it was that last: eager, lean.
     rates: [f64; 2],
     /// It is that since the last look that counts.
     trial: bool,
-    /// The next look does not count: it sees what was before, too.
+    /// The last look saw less than half of what was before: that may have been a pause of the load.
+    low: bool,
+    /// The next look does not count: it sees a time without requests, or with slow callbacks, too.
     settling: bool,
     /// Looks until the next trial; and what that was at first when it is eager, and when it is lean.
     patience: u32,
     whole_patience: [u32; 2],
 }
 
-impl Default for Pace {
+impl Default for Known {
     fn default() -> Self {
         let (patience, whole_patience) = (START, [PATIENCE; 2]);
-        let (eager, quiet, lean, rates) = (0, 0, false, [0.0; 2]);
-        Self { eager, quiet, lean, rates, trial: false, settling: true, patience, whole_patience }
+        Self { lean: false, rates: [0.0; 2], trial: false, low: false, settling: true, patience, whole_patience }
     }
 }
 
 impl Pace {
     /// Judges what was seen.
     pub fn judge(&mut self, seen: Seen) -> Verdict {
-        self.quiet = if seen.served > 0 { 0 } else { self.quiet + 1 };
+        if seen.served == 0 {
+            self.quiet += 1;
+            // The last look saw the end of what there was to do, and less than a whole look's requests.
+            self.known = Known { settling: true, ..self.before };
+        } else {
+            self.quiet = 0;
+        }
         if self.quiet >= QUIET {
-            *self = Self::default();
+            self.quiet = 0;
             return Verdict::Quiet;
         }
         self.eager = if seen.slow { EAGER } else { self.eager.saturating_sub(1) };
+        self.before = self.known;
         if self.eager > 0 {
             // Nothing that is seen now says what fast callbacks want.
-            self.settling = true;
+            self.known.settling = true;
             return Verdict::Eager;
         }
-        self.settling = !self.settling && self.compare(seen);
-        if self.lean { Verdict::Lean } else { Verdict::Eager }
+        if seen.served > 0 {
+            self.known.learn(f64::from(seen.served) / seen.time.as_secs_f64());
+        }
+        if self.known.lean { Verdict::Lean } else { Verdict::Eager }
     }
+}
 
-    /// Judges a look that counts. Whether the pool is to be the other now.
-    fn compare(&mut self, seen: Seen) -> bool {
+impl Known {
+    /// Takes note of what was served a second, and changes to the other if that is to be tried, or better.
+    fn learn(&mut self, rate: f64) {
+        if self.settling {
+            self.settling = false;
+            return;
+        }
         let [this, other] = [self.lean, !self.lean].map(usize::from);
-        self.rates[this] = f64::from(seen.served) / seen.time.as_secs_f64().max(f64::MIN_POSITIVE);
+        let lately = self.rates[this];
+        let low = !self.trial && rate < lately / 2.0;
+        if low && !self.low {
+            self.low = true;
+            return;
+        }
+        // Looks differ, but what is not half of what it was twice is another load, or has been put elsewhere.
+        self.low = false;
+        self.rates[this] = if low || self.trial { rate } else { (lately + rate) / 2.0 };
         self.patience = self.patience.saturating_sub(1);
         // What served more last time is better, be it that a trial failed, be it that this is not what it was: the
         // scheduler may have put the threads elsewhere.
@@ -113,7 +146,6 @@ impl Pace {
             self.lean = !self.lean;
             self.patience = self.whole_patience[other];
         }
-        change
     }
 }
 
@@ -123,11 +155,9 @@ mod tests {
 
     /// So many looks at a load of which `lean` and `eager` serve so many a look; how many of them found it lean.
     fn lean_looks(pace: &mut Pace, looks: usize, lean: u32, eager: u32) -> usize {
-        let mut verdict = Verdict::Eager;
         let judged = (0..looks).map(|_| {
-            let served = if verdict == Verdict::Lean { lean } else { eager };
-            verdict = pace.judge(Seen { served, time: TICK, slow: false });
-            verdict
+            let served = if pace.known.lean { lean } else { eager };
+            pace.judge(Seen { served, time: TICK, slow: false })
         });
         judged.filter(|verdict| *verdict == Verdict::Lean).count()
     }
@@ -160,6 +190,36 @@ mod tests {
         assert_eq!(pace.judge(Seen { slow: true, ..seen }), Verdict::Eager);
         let eager = (0..200).map(|_| pace.judge(seen)).take_while(|verdict| *verdict == Verdict::Eager).count();
         assert_eq!(eager, EAGER as usize - 1);
+    }
+
+    #[test]
+    fn one_short_look_changes_nothing() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 2000, 140, 110);
+        for _ in 0..20 {
+            assert_eq!(pace.judge(Seen { served: 100, time: TICK, slow: false }), Verdict::Lean);
+            assert_eq!(lean_looks(&mut pace, 3, 140, 110), 3);
+        }
+    }
+
+    #[test]
+    fn one_look_with_a_pause_changes_nothing() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 2000, 140, 110);
+        for _ in 0..20 {
+            assert_eq!(pace.judge(Seen { served: 20, time: TICK, slow: false }), Verdict::Lean);
+            assert_eq!(lean_looks(&mut pace, 3, 140, 110), 3);
+        }
+    }
+
+    #[test]
+    fn what_is_better_outlasts_a_quiet_time() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 2000, 140, 110);
+        // A look that the load ended in, and those after that.
+        pace.judge(Seen { served: 75, time: TICK, slow: false });
+        while pace.judge(Seen { served: 0, time: TICK, slow: false }) != Verdict::Quiet {}
+        assert_eq!(lean_looks(&mut pace, 5, 140, 110), 5);
     }
 
     #[test]
