@@ -1,6 +1,7 @@
 """FUSE over io_uring, beside the loop on /dev/fuse."""
 
 import contextlib
+import functools
 import os
 from pathlib import Path
 
@@ -56,8 +57,8 @@ def compared(bench):
             bench.load(mount, "stat", seconds=0.05)
             if not uses_io_uring(mount.pid):
                 raise RuntimeError(f"the daemon has no ring: {mount.guard.logs()}")
-        found = kernel.compare(bench, WAYS, LOADS, pinned=False)
-        return found, kernel.compare(bench, WAYS, FILE_LOADS, pinned=False, env={"BENCH_FILE": "1"})
+        beside = functools.partial(kernel.compare, bench, WAYS, pinned=False, rounds=bench.rounds)
+        return beside(LOADS), beside(FILE_LOADS, env={"BENCH_FILE": "1"})
 
 
 def label(load):

@@ -42,7 +42,7 @@ def test_notify_makes_updates_visible(library, guard, example, name, options):
     """The contents change each second: the kernel has them cached, and sees the change only by the notification."""
     path = guard.mountpoint / "current_time"
     daemon = guard.daemon(library, [example(library, name), "-f", *options, "--update-interval=1", guard.mountpoint])
-    seen = guard.child(readings, path, 3.5)
+    seen = guard.child(readings, path, 2.8)
     assert len(seen) >= 3, daemon.output()
     assert all(text.startswith("The current time is ") for text in seen)
     assert daemon.is_running(), daemon.output()  # its assertions on each notification held
@@ -57,5 +57,5 @@ def test_without_notify_the_cache_is_kept(library, guard, example, name):
     """
     command = [example(library, name), "-f", "--no-notify", "--update-interval=1", guard.mountpoint]
     daemon = guard.daemon(library, command)
-    assert len(guard.child(readings, guard.mountpoint / "current_time", 3.5)) <= 2
+    assert len(guard.child(readings, guard.mountpoint / "current_time", 2.8)) <= 2
     daemon.stop()

@@ -42,7 +42,11 @@ if REASON:
 
 def cargo(command, *arguments):
     name = f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}"
-    env = os.environ | {f"{name}_LINKER": COMPILER, f"{name}_RUNNER": f"{EMULATOR} -L {SYSTEM_ROOT}"}
+    env = os.environ | {
+        f"{name}_LINKER": COMPILER,
+        f"{name}_RUNNER": f"{EMULATOR} -L {SYSTEM_ROOT}",
+        "CARGO_PROFILE_DEV_DEBUG": "0",  # nobody debugs these, and they are made sooner
+    }
     return run("cargo", command, "--target", TARGET, *arguments, cwd=REPO, env=env, timeout=LIMIT)
 
 
