@@ -26,6 +26,9 @@ const START: u32 = 2;
 const PATIENCE: u32 = 5;
 const LONGER: u32 = 4;
 const MOST_PATIENCE: u32 = 640;
+/// What is served by a lean pool counts that much: it has to serve clearly more. What differs less is mostly chance, and
+/// an eager pool never keeps a request waiting.
+const LEAN_COUNTS: f64 = 0.93;
 
 /// What was seen at one look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,7 +69,7 @@ pub(super) struct Pace {
 struct Known {
     /// What the pool is: lean, or eager.
     lean: bool,
-    /// How many requests a second each of the two served lately, when it was that last: eager, lean.
+    /// How many requests a second each of the two served lately, when it was that last, as they count: eager, lean.
     rates: [f64; 2],
     /// It is that since the last look that counts.
     trial: bool,
@@ -122,6 +125,7 @@ impl Known {
             return;
         }
         let [this, other] = [self.lean, !self.lean].map(usize::from);
+        let rate = if self.lean { rate * LEAN_COUNTS } else { rate };
         let lately = self.rates[this];
         let low = !self.trial && rate < lately / 2.0;
         if low && !self.low {
@@ -171,6 +175,13 @@ mod tests {
             lean_looks(&mut pace, 2000, 110, 140);
             assert!(lean_looks(&mut pace, 1000, 110, 140) < 50);
         }
+    }
+
+    #[test]
+    fn lean_is_not_for_nothing() {
+        let mut pace = Pace::default();
+        lean_looks(&mut pace, 2000, 105, 100);
+        assert!(lean_looks(&mut pace, 1000, 105, 100) < 50);
     }
 
     #[test]
