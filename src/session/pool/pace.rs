@@ -29,6 +29,8 @@ const MOST_PATIENCE: u32 = 640;
 /// What is served by a lean pool counts that much: it has to serve clearly more. What differs less is mostly chance, and
 /// an eager pool never keeps a request waiting.
 const LEAN_COUNTS: f64 = 0.93;
+/// Fewer requests a second than that are not worth it: what a thread more costs each of them, some 2 us, is little.
+const FAST: f64 = 20_000.0;
 
 /// What was seen at one look.
 #[derive(Clone, Copy, Debug, Default)]
@@ -139,11 +141,13 @@ impl Known {
         // What served more last time is better, be it that a trial failed, be it that this is not what it was: the
         // scheduler may have put the threads elsewhere.
         let worse = self.rates[this] < self.rates[other];
-        let change = worse || self.patience == 0;
+        let fast = self.rates[this] >= FAST;
+        let change =
+            if self.lean { !fast || worse || self.patience == 0 } else { fast && (worse || self.patience == 0) };
         if self.trial {
             let patience = self.whole_patience[other];
             self.whole_patience[other] =
-                if worse { (patience * LONGER).min(MOST_PATIENCE) } else { (patience / LONGER).max(PATIENCE) };
+                if change { (patience * LONGER).min(MOST_PATIENCE) } else { (patience / LONGER).max(PATIENCE) };
         }
         self.trial = change && !self.trial;
         if change {
@@ -180,8 +184,10 @@ mod tests {
     #[test]
     fn lean_is_not_for_nothing() {
         let mut pace = Pace::default();
-        lean_looks(&mut pace, 2000, 105, 100);
-        assert!(lean_looks(&mut pace, 1000, 105, 100) < 50);
+        for (lean, eager) in [(105, 100), (50, 30)] {
+            lean_looks(&mut pace, 2000, lean, eager);
+            assert!(lean_looks(&mut pace, 1000, lean, eager) < 50);
+        }
     }
 
     #[test]
