@@ -136,7 +136,8 @@ impl Known {
         }
         // Looks differ, but what is not half of what it was twice is another load, or has been put elsewhere.
         self.low = false;
-        self.rates[this] = if low || self.trial { rate } else { (lately + rate) / 2.0 };
+        let anew = low || self.trial || lately == 0.0;
+        self.rates[this] = if anew { rate } else { (lately + rate) / 2.0 };
         self.patience = self.patience.saturating_sub(1);
         // What served more last time is better, be it that a trial failed, be it that this is not what it was: the
         // scheduler may have put the threads elsewhere.
@@ -188,6 +189,14 @@ mod tests {
             lean_looks(&mut pace, 2000, lean, eager);
             assert!(lean_looks(&mut pace, 1000, lean, eager) < 50);
         }
+    }
+
+    #[test]
+    fn the_first_look_counts_whole() {
+        let mut pace = Pace::default();
+        // One that settles, START that count, and the trial.
+        lean_looks(&mut pace, 4, 105, 100);
+        assert!(!pace.known.lean && pace.known.rates[0] > 100.0 / TICK.as_secs_f64() - 1.0);
     }
 
     #[test]
