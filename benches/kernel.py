@@ -12,18 +12,18 @@ WAYS = {
     "ours default": ("ours",),
 }
 WARM = 0.1  # seconds in which daemon and load come to their pace
-# One daemon differs from the next more than from itself a moment later: rather more of them, each for a shorter time.
-ROUNDS, SECONDS = 9, 0.15
 
 
 def reached(bench, way, load, pinned, env=None):
     with bench.serving(way, pinned=pinned, env=env) as mount:
         bench.load(mount, *load, seconds=WARM, pinned=pinned)
-        return bench.load(mount, *load, seconds=SECONDS, pinned=pinned)
+        return bench.load(mount, *load, seconds=bench.seconds / 2, pinned=pinned)
 
 
-def compare(bench, ways, loads, pinned, env=None, rounds=ROUNDS):
+def compare(bench, ways, loads, pinned, env=None, rounds=None):
     """{load: {way: operations a second}}. Each figure is of a daemon of its own."""
+    # One daemon differs from the next more than from itself a moment later: rather more of them, each for a shorter time.
+    rounds = rounds or 2 * bench.rounds - 1
     found = {}
     for load in loads:
         turns = {name: lambda way=way: reached(bench, way, load, pinned, env) for name, way in ways.items()}
