@@ -44,7 +44,7 @@ CASES = {
     "dispatch": 30,
     "kernel": 115,
     "unpinned": 125,
-    "cpu": 65,
+    "cpu": 75,
     "uring": 65,
     "data": 115,
     "memory": 30,
