@@ -9,9 +9,6 @@ use nix::errno::Errno;
 /// Memory for one message, and the intake that decides whether the message comes to lie there.
 pub(super) struct Inbox {
     memory: Buffer,
-    /// Where in it a message begins: so that the data of a write fills whole pages, as files opened with O_DIRECT want
-    /// it.
-    start: usize,
     intake: Intake,
     received: Received,
 }
@@ -19,15 +16,17 @@ pub(super) struct Inbox {
 impl Inbox {
     /// Has room for every message of the session's.
     pub(super) fn new(session: &Session) -> Result<Self, Errno> {
-        let start = page_size() - PIPED_HEAD;
-        let size = session.buf_size().checked_add(start).ok_or(Errno::ENOMEM)?;
+        // So that the data of a write fills whole pages, as files opened with O_DIRECT want it.
+        let before = page_size() - PIPED_HEAD;
+        let size = session.buf_size().checked_add(before).ok_or(Errno::ENOMEM)?;
         let memory = if session.is_recoverable() { Buffer::resident(size) } else { Buffer::new(size) }?;
-        Ok(Self { memory, start, intake: Intake::default(), received: Received::Ended })
+        Ok(Self { memory: memory.behind(before)?, intake: Intake::default(), received: Received::Ended })
     }
 
     /// Receives one message; false at the session's end.
+    #[inline(always)] // once for each loop
     pub(super) fn receive(&mut self, session: &Session, channel: &Channel) -> Result<bool, Errno> {
-        let memory = self.memory.bytes().get_mut(self.start..).unwrap_or_default();
+        let memory = self.memory.bytes();
         session.poll_busily(channel);
         self.received = self.intake.receive(session, channel, memory)?;
         Ok(self.received != Received::Ended)
@@ -36,21 +35,24 @@ impl Inbox {
     /// The opcode of what was received; 0 if that is in the pipe.
     pub(super) fn opcode(&mut self) -> u32 {
         let Received::InMemory(_) = self.received else { return 0 };
-        let message = self.memory.bytes().get(self.start..).unwrap_or_default();
+        let message = self.memory.bytes();
         decode::header(message).map_or(0, |header| header.opcode)
     }
 
     /// Serves what was received.
+    #[inline]
     pub(super) fn process(&mut self, session: &Session, channel: &Channel) {
-        let memory = self.memory.bytes().get_mut(self.start..).unwrap_or_default();
         match self.received {
             Received::Ended => {}
-            Received::InMemory(size) => session.process(channel, memory.get(..size).unwrap_or_default()),
-            Received::Piped(size) => {
-                let Some(pipe) = self.intake.reader() else { return };
-                let worth = session.process_piped(channel, pipe, size, memory);
-                self.intake.settle(worth);
-            }
+            Received::InMemory(size) => session.process(channel, self.memory.bytes().get(..size).unwrap_or_default()),
+            Received::Piped(size) => self.process_piped(session, channel, size),
         }
+    }
+
+    #[inline(never)]
+    fn process_piped(&mut self, session: &Session, channel: &Channel, size: usize) {
+        let Some(pipe) = self.intake.reader() else { return };
+        let worth = session.process_piped(channel, pipe, size, self.memory.bytes());
+        self.intake.settle(worth);
     }
 }

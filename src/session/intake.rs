@@ -47,7 +47,17 @@ pub struct Intake {
 
 impl Intake {
     /// Receives one message, into the pipe or into `memory`, which has room for every message.
+    #[inline(always)] // once for each loop: what comes of it then needs no memory
     pub fn receive(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
+        if session.has_read_before() || session.splices_writes() {
+            return self.choose(session, channel, memory);
+        }
+        session.receive(|| channel.recv(memory)).map(in_memory)
+    }
+
+    /// The same where there is a choice.
+    #[inline(never)]
+    fn choose(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
         if let Some(size) = session.next_read_before(memory) {
             return Ok(Received::InMemory(size));
         }

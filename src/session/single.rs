@@ -16,29 +16,33 @@ impl Session {
     ///
     /// 0 means that the session has ended, by an exit or by an unmount; the latter asks for the exit. A request that
     /// arrives together with the exit is still served: nobody else would answer it.
+    #[inline(always)] // once for each loop, with its receive
     pub(super) fn receive(&self, mut receive: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {
         loop {
             match receive() {
-                Ok(n) if n < size_of::<InHeader>() => {
-                    log::error!("reading device: {n} bytes are no request");
-                    return Err(Errno::EIO);
-                }
-                Ok(n) => return Ok(n),
-                _ if self.exited() => return Ok(0),
+                Ok(n) if n >= size_of::<InHeader>() => return Ok(n),
+                Ok(n) => return Err(no_request(n)),
                 // The request was interrupted before it could be read: there are others.
-                Err(Errno::ENOENT) => {}
-                Err(Errno::ENODEV) => {
-                    self.exit();
-                    return Ok(0);
-                }
-                Err(errno) => {
-                    if !matches!(errno, Errno::EINTR | Errno::EAGAIN) {
-                        log::error!("reading device: {}", errno.desc());
-                    }
-                    return Err(errno);
-                }
+                Err(Errno::ENOENT) if !self.exited() => {}
+                Err(errno) => return self.nothing_received(errno),
             }
         }
+    }
+
+    /// What it means that a receive failed.
+    #[cold]
+    fn nothing_received(&self, errno: Errno) -> Result<usize, Errno> {
+        if self.exited() {
+            return Ok(0);
+        }
+        if errno == Errno::ENODEV {
+            self.exit();
+            return Ok(0);
+        }
+        if !matches!(errno, Errno::EINTR | Errno::EAGAIN) {
+            log::error!("reading device: {}", errno.desc());
+        }
+        Err(errno)
     }
 
     /// Receives one message for a loop of the daemon's own.
@@ -98,6 +102,12 @@ impl Session {
             Err(errno) => Err(errno),
         }
     }
+}
+
+#[cold]
+fn no_request(bytes: usize) -> Errno {
+    log::error!("reading device: {bytes} bytes are no request");
+    Errno::EIO
 }
 
 /// A callback was called in one process and has returned in a child of it: daemons do that on purpose that call

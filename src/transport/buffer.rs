@@ -11,7 +11,9 @@ use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<u8>,
-    size: NonZeroUsize,
+    size: usize,
+    /// Bytes of the mapping before the first.
+    before: usize,
 }
 
 // SAFETY: the pages are this value's alone, whichever thread has it.
@@ -26,7 +28,7 @@ impl Buffer {
             unsafe { mmap_anonymous(None, size, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) };
         let start =
             mapped.inspect_err(|errno| log::error!("no memory for a buffer of {size} bytes: {}", errno.desc()))?;
-        Ok(Self { start: start.cast(), size })
+        Ok(Self { start: start.cast(), size: size.get(), before: 0 })
     }
 
     /// As [`Buffer::new`], and the system gives the pages at once. When a process is killed while the kernel copies a
@@ -37,9 +39,18 @@ impl Buffer {
         Ok(buffer)
     }
 
+    /// The same memory without its first bytes, so many of them. EINVAL when it does not have more.
+    pub fn behind(mut self, bytes: usize) -> Result<Self, Errno> {
+        let left = self.size.checked_sub(bytes).filter(|left| *left > 0).ok_or(Errno::EINVAL)?;
+        // SAFETY: within the mapping.
+        let start = unsafe { self.start.add(bytes) };
+        (self.start, self.size, self.before) = (start, left, self.before + bytes);
+        Ok(self)
+    }
+
     /// How many bytes it has.
     pub fn size(&self) -> usize {
-        self.size.get()
+        self.size
     }
 
     /// Where it begins, for memory that is not only this process's to use.
@@ -48,16 +59,17 @@ impl Buffer {
     }
 
     /// Its bytes.
+    #[inline]
     pub fn bytes(&mut self) -> &mut [u8] {
         // SAFETY: the mapping has `size` bytes, all of them initialised, and is borrowed as long as `self` is.
-        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size.get()) }
+        unsafe { core::slice::from_raw_parts_mut(self.start.as_ptr(), self.size) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and nothing borrows it any more.
-        let _ = unsafe { munmap(self.start.cast(), self.size.get()) };
+        let _ = unsafe { munmap(self.start.sub(self.before).cast(), self.before + self.size) };
     }
 }
 
@@ -72,6 +84,21 @@ mod tests {
         assert_eq!((bytes.len(), bytes.as_ptr().addr() % 4096), (10_000, 0));
         assert!(bytes.iter().all(|byte| *byte == 0));
         bytes.fill(7);
+    }
+
+    #[test]
+    fn without_its_first_bytes_it_is_the_same_memory() {
+        let mut buffer = Buffer::new(10_000).unwrap();
+        let start = buffer.bytes().as_ptr().addr();
+        let mut rest = buffer.behind(4000).unwrap().behind(16).unwrap();
+        let bytes = rest.bytes();
+        assert_eq!((bytes.as_ptr().addr() - start, bytes.len()), (4016, 5984));
+        bytes.fill(7);
+        drop(rest);
+        // SAFETY: only asks whether there is memory.
+        let there = unsafe { libc::msync(core::ptr::without_provenance_mut(start), 4096, libc::MS_ASYNC) } == 0;
+        assert!(!there, "the first page is left");
+        assert_eq!(Buffer::new(100).unwrap().behind(100).map(drop), Err(Errno::EINVAL));
     }
 
     #[test]

@@ -124,14 +124,11 @@ impl Pool<'_> {
 
     /// Serves, and says, for one request of many, if the thread went to sleep meanwhile: others would have been waiting.
     fn watch_sleep(&self, worker: &Worker, serve: impl FnOnce()) {
-        if !worker.watched.load(Ordering::Relaxed) {
-            return serve();
-        }
-        worker.watched.store(false, Ordering::Relaxed);
-        let before = sleeps();
+        let before = worker.watched.load(Ordering::Relaxed).then(sleeps);
         serve();
-        if sleeps() != before {
-            self.slept.store(true, Ordering::Relaxed);
+        if let Some(before) = before {
+            worker.watched.store(false, Ordering::Relaxed);
+            self.slept.fetch_or(sleeps() != before, Ordering::Relaxed);
         }
     }
 
