@@ -53,6 +53,6 @@ impl Inbox {
     fn process_piped(&mut self, session: &Session, channel: &Channel, size: usize) {
         let Some(pipe) = self.intake.reader() else { return };
         let worth = session.process_piped(channel, pipe, size, self.memory.bytes());
-        self.intake.settle(worth);
+        self.intake.settle(session, worth);
     }
 }

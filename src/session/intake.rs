@@ -2,8 +2,8 @@
 //!
 //! A request that comes through a pipe costs two system calls more, so only the data of large writes is worth it: it
 //! goes on from the pipe to a file without being copied in between. The kernel does not say beforehand what comes next,
-//! but large writes come in rows. So one makes the thread expect more of them, and a few requests of another kind end
-//! that. A thread that copies data to memory receives it there: a pipe would be a detour, and where the data does not come
+//! but large writes come in rows. So one makes all threads expect more of them, and a few requests of another kind end
+//! that. A daemon that copies data to memory receives it there: a pipe would be a detour, and where the data does not come
 //! out of the page cache one copy more. So is every request of sessions without write_buf, or that do not want
 //! FUSE_CAP_SPLICE_READ.
 
@@ -15,12 +15,32 @@ use crate::transport::Channel;
 use crate::transport::pipe::{self, Pipe};
 use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU8, Ordering};
 use zerocopy::FromBytes;
 
 /// A message of so many bytes, and more, is left in the pipe.
 const LARGE: usize = 64 << 10;
 /// So many requests after a large write another one is still expected.
 const PATIENCE: u8 = 8;
+
+/// For how many more requests a large write is expected, whichever of the session's threads receives them.
+#[derive(Default)]
+pub(super) struct LargeWrites(AtomicU8);
+
+impl LargeWrites {
+    fn are_expected(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+
+    /// What came was one, or was not. Threads that say so at once may be taken for one: it is an expectation only.
+    fn note(&self, large: bool) {
+        let before = self.0.load(Ordering::Relaxed);
+        let now = if large { PATIENCE } else { before.saturating_sub(1) };
+        if now != before {
+            self.0.store(now, Ordering::Relaxed);
+        }
+    }
+}
 
 /// What was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +59,6 @@ pub struct Intake {
     pipe: Option<Pipe>,
     /// A message is in the pipe, or what is left of one.
     holds: bool,
-    /// Requests for which a large write is still expected.
-    patience: u8,
     /// Splicing cannot be done here, and is not tried again.
     unfit: bool,
 }
@@ -61,13 +79,15 @@ impl Intake {
         if let Some(size) = session.next_read_before(memory) {
             return Ok(Received::InMemory(size));
         }
-        if session.splices_writes() && self.patience > 0 && self.make_ready(session.buf_size().min(memory.len())) {
+        if session.splices_writes()
+            && session.large_writes.are_expected()
+            && self.make_ready(session.buf_size().min(memory.len()))
+        {
             return self.receive_piped(session, channel, memory);
         }
         let received = session.receive(|| channel.recv(memory)).map(in_memory)?;
         if let (Received::InMemory(size), true) = (received, session.splices_writes()) {
-            let large = size >= LARGE && is_worth_a_pipe(memory);
-            self.patience = if large { PATIENCE } else { self.patience.saturating_sub(1) };
+            session.large_writes.note(size >= LARGE && is_worth_a_pipe(memory));
         }
         Ok(received)
     }
@@ -101,7 +121,7 @@ impl Intake {
             *unfit |= spliced == Err(Errno::EINVAL);
             if copied { channel.recv(memory) } else { spliced }
         });
-        self.patience -= 1;
+        session.large_writes.note(false);
         let size = received.inspect_err(|_| self.empty_pipe())?;
         if size == 0 || copied {
             return Ok(in_memory(size));
@@ -129,9 +149,9 @@ impl Intake {
     }
 
     /// The message in the pipe is done with, whatever of it was read. `worth`: it paid to have it there.
-    pub fn settle(&mut self, worth: bool) {
+    pub fn settle(&mut self, session: &Session, worth: bool) {
         if worth {
-            self.patience = PATIENCE;
+            session.large_writes.note(true);
         }
         self.empty_pipe();
         self.holds = false;
@@ -157,4 +177,22 @@ pub(super) fn is_worth_a_pipe(message: &[u8]) -> bool {
     decode::header(header).is_some_and(|header| header.opcode == Opcode::Write as u32)
         && WriteIn::read_from_prefix(arguments)
             .is_ok_and(|(arg, _)| pipe::passes_on().unwrap_or(arg.flags & libc::O_DIRECT as u32 == 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_writes_are_expected_for_a_few_requests() {
+        let writes = LargeWrites::default();
+        writes.note(false);
+        assert!(!writes.are_expected());
+        writes.note(true);
+        for _ in 0..PATIENCE {
+            assert!(writes.are_expected());
+            writes.note(false);
+        }
+        assert!(!writes.are_expected());
+    }
 }

@@ -51,6 +51,7 @@ use core::ffi::c_void;
 use detour::{Detour, Why};
 use early::SyncInit;
 use exit::Exit;
+use intake::LargeWrites;
 use interrupt::Interrupts;
 use nix::errno::Errno;
 use notify::Retrieves;
@@ -137,6 +138,7 @@ pub struct Session {
     wants: AtomicU64,
     /// Whether the data of large writes may stay in a pipe.
     splices_writes: AtomicBool,
+    large_writes: LargeWrites,
     /// How far the session is, a [`Stage`].
     stage: AtomicU8,
     /// The daemon's init was called, and its destroy was not.
@@ -183,6 +185,7 @@ impl Session {
             resends: AtomicBool::new(false),
             wants: AtomicU64::new(0),
             splices_writes: AtomicBool::new(false),
+            large_writes: LargeWrites::default(),
             stage: AtomicU8::new(Stage::NEW),
             started: AtomicBool::new(false),
             channel: OnceLock::new(),

@@ -112,7 +112,7 @@ unsafe fn process_piped(se: &Session, channel: &Channel, fd: RawFd, size: usize)
     let worth = se.process_piped(channel, pipe, size, memory.as_mut().map_or(&mut [], Scratch::bytes));
     with_intake(|intake| {
         if intake.reader().is_some_and(|own| own.as_raw_fd() == fd) {
-            intake.settle(worth);
+            intake.settle(se, worth);
         }
     });
 }

@@ -12,8 +12,8 @@ use super::fork;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
-use std::cell::Cell;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A pipe, both ends of it: close-on-exec and non-blocking, since nobody else reads what would have to be waited for.
 #[derive(Debug)]
@@ -79,18 +79,24 @@ impl Pipe {
     }
 }
 
-thread_local! {
-    static PASSES_ON: Cell<Option<bool>> = const { Cell::new(None) };
-}
+/// Where the daemon copied a large amount of data last: one of these.
+static COPIED_TO: AtomicU8 = AtomicU8::new(NOWHERE);
+const NOWHERE: u8 = 0;
+const MEMORY: u8 = 1;
+const FILE: u8 = 2;
 
-/// The calling thread has copied a large amount of data to a file, or to memory.
+/// The daemon has copied a large amount of data to a file, or to memory.
 pub fn note_copied(to_file: bool) {
-    let _ = PASSES_ON.try_with(|passes| passes.set(Some(to_file)));
+    let to = if to_file { FILE } else { MEMORY };
+    if COPIED_TO.load(Ordering::Relaxed) != to {
+        COPIED_TO.store(to, Ordering::Relaxed);
+    }
 }
 
-/// Whether what the calling thread copied last went to a file; none before it did so.
+/// Whether what the daemon copied last went to a file; none before it did so.
 pub fn passes_on() -> Option<bool> {
-    PASSES_ON.try_with(Cell::get).unwrap_or_default()
+    let to = COPIED_TO.load(Ordering::Relaxed);
+    (to != NOWHERE).then_some(to == FILE)
 }
 
 /// Reads as many bytes from a pipe as `into` has room for; what is shorter than that has ended early.
