@@ -49,7 +49,7 @@ impl Inbox {
         }
     }
 
-    #[inline(never)]
+    #[cold]
     fn process_piped(&mut self, session: &Session, channel: &Channel, size: usize) {
         let Some(pipe) = self.intake.reader() else { return };
         let worth = session.process_piped(channel, pipe, size, self.memory.bytes());

@@ -126,6 +126,7 @@ impl Pool<'_> {
     }
 
     /// A worker more waits: one that rested, or a new one if there is room for it.
+    #[cold]
     fn grow(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
         if self.workers.call() { Ok(()) } else { self.start_worker(workers) }
     }

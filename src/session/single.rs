@@ -112,6 +112,7 @@ fn no_request(bytes: usize) -> Errno {
 
 /// A callback was called in one process and has returned in a child of it: daemons do that on purpose that call
 /// daemon(3) in init.
+#[cold]
 pub(super) fn report_child() {
     log::warn!("a callback forked and has returned in the child, process {}, which serves as well now", getpid());
 }

@@ -93,9 +93,10 @@ impl Pool<'_> {
             match received {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
-                Err(Errno::EINTR) => continue,
-                Err(Errno::EAGAIN) if self.session.is_paused() => continue,
-                Err(errno) => return Err(errno),
+                Err(errno) => {
+                    self.forgive(errno)?;
+                    continue;
+                }
             }
             worker.turn();
             self.take_request(workers, &mut inbox);
@@ -106,10 +107,22 @@ impl Pool<'_> {
                 // Nobody looks at the pool here.
                 self.workers.set_lean(false);
             }
-            self.say_lively(&mut unseen);
+            if !self.lively.load(Ordering::Relaxed) {
+                self.say_lively(&mut unseen);
+            }
             if !self.stays() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Nothing came: whether the worker is to go on.
+    #[cold]
+    fn forgive(&self, errno: Errno) -> Result<(), Errno> {
+        match errno {
+            Errno::EINTR => Ok(()),
+            Errno::EAGAIN if self.session.is_paused() => Ok(()),
+            errno => Err(errno),
         }
     }
 
@@ -127,16 +140,19 @@ impl Pool<'_> {
         let before = worker.watched.load(Ordering::Relaxed).then(sleeps);
         serve();
         if let Some(before) = before {
-            worker.watched.store(false, Ordering::Relaxed);
-            self.slept.fetch_or(sleeps() != before, Ordering::Relaxed);
+            self.note_sleep(worker, before);
         }
     }
 
-    /// Has the pool's thread look if it does not and there is a reason to.
+    #[cold]
+    fn note_sleep(&self, worker: &Worker, before: i64) {
+        worker.watched.store(false, Ordering::Relaxed);
+        self.slept.fetch_or(sleeps() != before, Ordering::Relaxed);
+    }
+
+    /// Has the pool's thread, which does not look, do so if there is a reason to.
+    #[cold]
     fn say_lively(&self, unseen: &mut u32) {
-        if self.lively.load(Ordering::Relaxed) {
-            return;
-        }
         *unseen += 1;
         if *unseen >= LIVELY {
             *unseen = 0;
@@ -150,18 +166,22 @@ impl Pool<'_> {
         match self.workers.served() {
             Next::Wait => true,
             Next::Leave => false,
-            Next::Rest => {
-                // Whoever rests serves nothing: a pause has not to wait for it.
-                self.session.loop_ends();
-                let called = self.workers.rest(|| self.session.exited());
-                self.session.loop_begins();
-                called
-            }
+            Next::Rest => self.rest(),
         }
+    }
+
+    #[cold]
+    fn rest(&self) -> bool {
+        // Whoever rests serves nothing: a pause has not to wait for it.
+        self.session.loop_ends();
+        let called = self.workers.rest(|| self.session.exited());
+        self.session.loop_begins();
+        called
     }
 }
 
 /// How often the calling thread went to sleep of its own accord.
+#[cold]
 fn sleeps() -> i64 {
     getrusage(UsageWho::RUSAGE_THREAD).map_or(0, |usage| usage.voluntary_context_switches())
 }
