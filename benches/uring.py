@@ -13,6 +13,7 @@ SWITCH = Path("/sys/module/fuse/parameters/enable_uring")
 LOADS = {  # and how many times what /dev/fuse reaches, as upstream's libfuse with io_uring does of its own loop elsewhere
     ("stat", 1): 3.0,
     ("stat", 4): 3.0,
+    ("stat", 16): None,
     ("read4k", 1): 2.3,
     ("read4k", 4): 3.3,
     ("write4k", 1): None,
