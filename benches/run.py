@@ -28,12 +28,10 @@ import argparse
 import importlib
 import json
 import multiprocessing
-import os
 import shutil
 import sys
 import time
 import traceback
-from pathlib import Path
 
 import build
 import report
@@ -53,7 +51,7 @@ CASES = {
     "recovery": 30,
 }
 OVERTIME = 3  # times its seconds, and a case is ended
-RESULTS = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "bench"
+RESULTS = harness.TARGET / "bench"
 
 
 def sections_of(name, bench):

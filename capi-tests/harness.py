@@ -20,10 +20,9 @@ from multiprocessing.connection import wait as wait_for_any
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-LIBDIR = Path(
-    os.environ.get("FUSEWIRE_LIBDIR")
-    or Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target") / "release"
-).resolve()
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target").resolve()
+LIBDIR = Path(os.environ.get("FUSEWIRE_LIBDIR") or TARGET / "release").resolve()
+FSX = TARGET / "tools/bin/fsx"
 LIBC = ctypes.CDLL(None, use_errno=True)
 MNT_DETACH, UMOUNT_NOFOLLOW, PR_SET_CHILD_SUBREAPER = 2, 8, 36
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000

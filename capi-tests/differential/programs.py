@@ -4,22 +4,18 @@ import os
 import pathlib
 import subprocess
 
+from harness import LIBDIR
+
 HERE = pathlib.Path(__file__).parent
 SHARED = ["harness.c", "text.c", "answers.c", "record.c", "requests.c"]
 PROGRAMS = sorted(path.stem for path in HERE.glob("d_*.c"))
 TIME_LIMIT = 120
 
 
-def libdir() -> pathlib.Path:
-    """Where our libraries are."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or HERE.parents[1] / "target")
-    return pathlib.Path(os.environ.get("FUSEWIRE_LIBDIR") or target / "release").resolve()
-
-
 def environment(ours: bool) -> dict[str, str]:
     env = {key: value for key, value in os.environ.items() if key not in ("LD_LIBRARY_PATH", "LD_PRELOAD")}
     if ours:
-        env["LD_LIBRARY_PATH"] = str(libdir())
+        env["LD_LIBRARY_PATH"] = str(LIBDIR)
     return env
 
 
@@ -27,7 +23,7 @@ def flags(our_headers: bool) -> list[str]:
     env = dict(os.environ)
     env.pop("PKG_CONFIG_PATH", None)
     if our_headers:
-        env["PKG_CONFIG_PATH"] = str(libdir() / "pkgconfig")
+        env["PKG_CONFIG_PATH"] = str(LIBDIR / "pkgconfig")
     found = subprocess.run(
         ["pkg-config", "--cflags", "--libs", "fuse3"], env=env, check=True, capture_output=True, text=True
     )

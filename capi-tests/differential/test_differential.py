@@ -3,6 +3,7 @@
 import pathlib
 
 import pytest
+from harness import LIBDIR
 
 from . import programs
 from .compare import compare, load_deliberate, parse
@@ -18,7 +19,7 @@ def test_same_as_system(program, library, binaries, on_system, count):
     binary = binaries(program, library.endswith("4"))
     out, status, errors = programs.run(binary, programs.environment(ours=True))
     ours = parse(out)
-    wanted = (programs.libdir() / library).resolve()
+    wanted = (LIBDIR / library).resolve()
     assert pathlib.Path(ours.library).resolve() == wanted, f"loaded {ours.library!r} instead of ours"
     entries = [entry for entry in DELIBERATE if entry.concerns(program, library)]
     result = compare(system, ours, entries)

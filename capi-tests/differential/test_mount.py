@@ -6,6 +6,7 @@ import signal
 import sys
 
 import pytest
+from harness import LIBDIR
 
 from . import programs
 from .compare import Transcript, compare, parse
@@ -51,7 +52,7 @@ def system_script(binaries, tmp_path_factory):
 def test_script(library, binaries, system_script, tmp_path, count):
     env = programs.environment(ours=True)
     ours = script_transcript(binary_for(binaries, library), env, tmp_path, OPTIONS)
-    assert pathlib.Path(ours.library).resolve() == (programs.libdir() / library).resolve()
+    assert pathlib.Path(ours.library).resolve() == (LIBDIR / library).resolve()
     assert len(ours.cases) > 30
     check(system_script, ours, library, count)
 

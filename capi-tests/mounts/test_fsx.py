@@ -1,13 +1,9 @@
 """fsx, the file system exerciser: random reads, writes, mappings, truncations and copies of one file, each compared
 with what the file must hold."""
 
-import os
-from pathlib import Path
-
 import pytest
-from harness import REPO
+from harness import FSX
 
-FSX = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target").resolve() / "tools" / "bin" / "fsx"
 CACHES = {"auto": "cache=auto", "writeback": "writeback,cache=always"}  # without a cache no shared mapping
 OPERATIONS, SEED = 4000, 42
 

@@ -11,12 +11,11 @@ import subprocess
 import sys
 
 import pytest
-from harness import LIBC, REPO, check
+from harness import FSX, LIBC, REPO, check
 from trees import checksums, copy_rename_delete, differences, make_tree
 
 STRICT = ("-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pedantic")
 EXAMPLES = REPO / "examples"
-FSX = REPO / os.environ.get("CARGO_TARGET_DIR", "target") / "tools/bin/fsx"
 MODES = {"kernel": (), "daemon": ("-o", "no_passthrough")}
 PAGE = 4096
 

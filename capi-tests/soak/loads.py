@@ -12,11 +12,10 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from harness import REPO
+from harness import FSX, REPO
 from trees import copy_rename_delete, differences, checksums, make_tree
 
 SOURCES = ("examples", "include", "capi-tests/differential")
-FSX = REPO / os.environ.get("CARGO_TARGET_DIR", "target") / "tools/bin/fsx"
 
 
 def run(*command, cwd=None, **env):

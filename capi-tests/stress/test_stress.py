@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import REPO, Library, mounts
+from harness import TARGET, Library, mounts
 
 HERE = Path(__file__).parent
 
@@ -216,8 +216,7 @@ def test_no_leaks(libs, guard, compiled, loop):
 def sanitized(kind):
     """The library built with a sanitizer, and that sanitizer's runtime; scripts/sanitize builds it."""
     triple = f"{platform.machine()}-unknown-linux-gnu"
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
-    libdir = (target / f"sanitize-{kind}" / triple / "debug").resolve()
+    libdir = (TARGET / f"sanitize-{kind}" / triple / "debug").resolve()
     if not (libdir / "libfuse3.so.4").exists():
         pytest.skip(f"no library with the {kind} sanitizer: run scripts/sanitize")
     sysroot = subprocess.run(["rustc", "+nightly", "--print", "sysroot"], check=True, capture_output=True, text=True)

@@ -1,15 +1,11 @@
 """What the libraries, the lists and the source say of the C surface."""
 
 import csv
-import os
 import re
 import subprocess
-from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
-LIBDIR = Path(
-    os.environ.get("FUSEWIRE_LIBDIR") or Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target") / "release"
-).resolve()
+from harness import LIBDIR, REPO
+
 ABI = REPO / "capi-tests" / "abi"
 INCLUDE = REPO / "include"
 SYMBOLS = {"3": "symbols-so3-3.14.0.txt", "4": "symbols-so4-3.19.txt"}

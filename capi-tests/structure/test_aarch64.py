@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import harness
 import pytest
 from surface import INCLUDE, REPO, exported, library, run
 
@@ -54,8 +55,7 @@ def cargo(command, *arguments):
 def libdir():
     """Where the libraries are once they are built."""
     cargo("build")
-    target = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target")
-    return target.resolve() / TARGET / "debug"
+    return harness.TARGET / TARGET / "debug"
 
 
 @pytest.mark.parametrize("so", ["3", "4"])

@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from harness import LIBDIR
 
 HERE = Path(__file__).resolve().parent
-LIBDIR = Path(os.environ.get("FUSEWIRE_LIBDIR", HERE.parents[2] / "target/release"))
 
 # Where we differ on purpose: what the case's line looks like, and why.
 DELIBERATE = [
