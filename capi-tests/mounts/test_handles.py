@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from harness import LIBC, check, mounts, wait_until
+from harness import LIBC, check, wait_until
 from telling import ALLOW_IDMAP, EXPORT, FLAGS, NO_EXPORT, SOURCES, USER, as_user, last, lines, skip_without
 
 

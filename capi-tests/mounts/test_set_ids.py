@@ -8,8 +8,6 @@ import os
 import shutil
 import subprocess
 
-import pytest
-from harness import REPO
 from test_passthrough_files import MODES, mode, program, serve  # noqa: F401 (fixtures)
 
 USER = 1000

@@ -3,7 +3,6 @@
 import ctypes
 import multiprocessing
 import random
-import shutil
 import time
 import traceback
 from pathlib import Path

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import TARGET, Library, mounts
+from harness import REPO, TARGET, Library, mounts
 
 HERE = Path(__file__).parent
 
