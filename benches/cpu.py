@@ -54,8 +54,8 @@ def times(bench):
         f"Microseconds of the daemon for one {CASE}, one client, pinned. The whole is exact (median of {ROUNDS} rounds, of "
         f"{BESIDE} of the system's). User time is what {RATE} samples a second found, in all rounds together: the kernel's "
         "own tick, which getrusage goes by, comes more rarely. Both count as user time what the kernel takes, with "
-        "interrupts off, to return from a system call, which is most of raw's. The error is that of so many samples, which "
-        "themselves make the whole some per cent longer."
+        "interrupts off, to return from a system call. The error is that of so many samples, which themselves make the "
+        "whole some per cent longer."
     )
     return Table(text, ["daemon", "user and system", "user", "user / raw"], rows), goals
 

@@ -24,7 +24,7 @@ WAYS = {
     "splice": ("in a file, splice wanted", {"BENCH_SPLICE": "1"}, tuple(CASES)),
 }
 # Where the pages of a daemon happen to lie makes more of a difference than what it does with them: many, each for a moment.
-TIMES, SECONDS = 3, 0.1  # as many rounds as elsewhere
+TIMES, SECONDS = 3, 0.1  # so many times the rounds of other cases
 WARM = 0.05  # seconds in which the daemon's threads come to know what is asked of them, and that do not count
 ENTRIES = (10_000, 1_000_000)
 PIPE = 2 << 20  # of a message with 1 MiB of data: pipes have powers of two
@@ -74,7 +74,8 @@ def streams(bench, section):
     ratios = {"MB/s": {}, "CPU": {}}
     rows = []
     for name, (text, env, cases) in WAYS.items():
-        medians = bench.medians({lib: lambda lib=lib: moving(bench, lib, env, cases) for lib in ("system", "ours")}, TIMES * bench.rounds)
+        libraries = {lib: lambda lib=lib: moving(bench, lib, env, cases) for lib in ("system", "ours")}
+        medians = bench.medians(libraries, TIMES * bench.rounds)
         for case in cases:
             system, ours = ({what: medians[lib][case, what] for what in ("speed", "cpu")} for lib in ("system", "ours"))
             speed, cpu = ours["speed"] / system["speed"], ours["cpu"] / system["cpu"]

@@ -50,16 +50,14 @@ struct end {
 
 static void open_fds(struct end *end, bool filled)
 {
-    char path[] = "/tmp/differential-XXXXXX";
     int pair[2];
     switch (end->kind) {
     case FILE_HERE:
     case FILE_SEEK:
     case FILE_RETRY:
     case FILE_HERE_RETRY:
-        end->fd = mkostemp(path, O_CLOEXEC);
-        if (end->fd < 0 || unlink(path) != 0 || write(end->fd, pattern(FILE_SIZE), FILE_SIZE) != FILE_SIZE ||
-            lseek(end->fd, 50, SEEK_SET) != 50)
+        end->fd = pattern_file(FILE_SIZE);
+        if (lseek(end->fd, 50, SEEK_SET) != 50)
             abort();
         break;
     case PIPE:

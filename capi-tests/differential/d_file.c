@@ -1,7 +1,6 @@
 /* Operations on open files, the data they carry, and every way to hand data back. */
 #include "harness.h"
 
-#include <fcntl.h>
 #include <sys/uio.h>
 
 static int data_fd;
@@ -178,15 +177,6 @@ static void data_replies(const char *session_kind)
     }
 }
 
-static int make_data_file(void)
-{
-    char path[] = "/tmp/differential-XXXXXX";
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0 || unlink(path) != 0 || write(fd, pattern(1 << 20), 1 << 20) != 1 << 20)
-        abort();
-    return fd;
-}
-
 /* ---- writing ---- */
 
 static void write_requests(const char *kind)
@@ -289,7 +279,7 @@ int main(void)
 {
     struct fuse_lowlevel_ops plain = recorder;
     plain.write_buf = NULL;
-    data_fd = make_data_file();
+    data_fd = pattern_file(1 << 20);
 
     session_start((struct setup){ .ops = &plain });
     open_forms(FUSE_OPEN);

@@ -1,7 +1,6 @@
 /* Messages that the daemon sends of itself, under protocols that know them and protocols that do not. */
 #include "harness.h"
 
-#include <fcntl.h>
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 16)
 /* The flags left the prototype again; 0 meant to invalidate. */
@@ -62,10 +61,7 @@ static void stores(void)
     half.off = 200;
     store("half of it", &half, -1, FUSE_BUF_NO_SPLICE);
 
-    char path[] = "/tmp/differential-XXXXXX";
-    int fd = mkostemp(path, O_CLOEXEC);
-    if (fd < 0 || unlink(path) != 0 || write(fd, pattern(10000), 10000) != 10000)
-        abort();
+    int fd = pattern_file(10000);
     struct fuse_bufvec bufv = FUSE_BUFVEC_INIT(9000);
     bufv.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
     bufv.buf[0].fd = fd;

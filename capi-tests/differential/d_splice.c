@@ -223,11 +223,7 @@ static void unread_data(void)
 
 int main(void)
 {
-    char path[] = "/tmp/differential-XXXXXX";
-    file_fd = mkostemp(path, O_CLOEXEC);
-    if (file_fd < 0 || unlink(path) != 0 || write(file_fd, pattern(FILE_SIZE), FILE_SIZE) != FILE_SIZE)
-        return 1;
-
+    file_fd = pattern_file(FILE_SIZE);
     session_start((struct setup){ .splice = true });
     replies("unwanted");
     session_stop();

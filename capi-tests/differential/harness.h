@@ -43,6 +43,8 @@ const char *fi_text(const struct fuse_file_info *fi);
 const char *bufvec_text(struct fuse_bufvec *bufv, struct fuse_bufvec *memory);
 char *room(size_t len);
 const char *pattern(size_t len);
+/* A file that has these bytes, and stands at their end. The caller closes it. */
+int pattern_file(size_t len);
 
 /* ---- answers (answers.c): how a callback replies ---- */
 

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
 enum { ROOMS = 64, SHOWN_BYTES = 512 };
 
@@ -159,4 +160,12 @@ const char *pattern(size_t len)
         for (size_t i = 0; i < sizeof(data); i++)
             data[i] = (char)('a' + (i + i / 26 + i / 4096) % 26);
     return data;
+}
+
+int pattern_file(size_t len)
+{
+    int fd = memfd_create("pattern", MFD_CLOEXEC);
+    if (fd < 0 || write(fd, pattern(len), len) != (ssize_t)len)
+        abort();
+    return fd;
 }

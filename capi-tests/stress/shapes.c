@@ -300,6 +300,28 @@ static void stale_bytes(void)
     }
 }
 
+static void *write_much(void *unused)
+{
+    (void)unused;
+    send_large_write();
+    return NULL;
+}
+
+/* After a large write that another thread has received the next message comes through a pipe, too. */
+static void large_write_elsewhere(void)
+{
+    struct {
+        struct fuse_in_header head;
+        char name[5];
+    } message = { .head = head_of(FUSE_LOOKUP, HEAD + 5), .name = "name" };
+    pthread_t thread;
+    start();
+    MUST(pthread_create(&thread, NULL, write_much, NULL) == 0 && pthread_join(thread, NULL) == 0, "the other thread");
+    replies = spliced = 0;
+    MUST(receive_message(&message, HEAD + 5) == HEAD + 5 && replies == 1, "%d replies", replies);
+    MUST(spliced == 1, "%d messages through a pipe", spliced);
+}
+
 /* Where a size stands, and what it counts, must be there. */
 static void sizes_beyond_the_data(void)
 {
@@ -473,6 +495,7 @@ static const struct {
     { "heads_cut_short", heads_cut_short },
     { "names_without_end", names_without_end },
     { "stale_bytes", stale_bytes },
+    { "large_write_elsewhere", large_write_elsewhere },
     { "names_with_slashes", names_with_slashes },
     { "sizes_beyond_the_data", sizes_beyond_the_data },
     { "extensions", extensions },

@@ -35,8 +35,7 @@ impl Inbox {
     /// The opcode of what was received; 0 if that is in the pipe.
     pub(super) fn opcode(&mut self) -> u32 {
         let Received::InMemory(_) = self.received else { return 0 };
-        let message = self.memory.bytes();
-        decode::header(message).map_or(0, |header| header.opcode)
+        decode::header(self.memory.bytes()).map_or(0, |header| header.opcode)
     }
 
     /// Serves what was received.

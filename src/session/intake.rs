@@ -74,7 +74,7 @@ impl Intake {
     }
 
     /// The same where there is a choice.
-    #[cold]
+    #[cold] // most sessions have none, and what splicing saves is far more than a jump
     fn choose(&mut self, session: &Session, channel: &Channel, memory: &mut [u8]) -> Result<Received, Errno> {
         if let Some(size) = session.next_read_before(memory) {
             return Ok(Received::InMemory(size));
