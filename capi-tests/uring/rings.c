@@ -5,6 +5,7 @@
 #define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 12)
 #define _GNU_SOURCE
 #include "../mounts/small_fs.h"
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,11 +19,12 @@
 #define IS_URING(req) ((void)(req), false)
 #endif
 
-enum { ROOT = 1, PLAIN, SLOW, JOINED, LATER, NEVER, EARLY, TELL, PLACE, FILED, ENDING, STORE, MEET, LAST };
+enum { ROOT = 1, PLAIN, SLOW, JOINED, LATER, NEVER, EARLY, TELL, PLACE, FILED, ENDING, STORE, MEET, PARTING, RUSHED, PAUSE,
+       LAST };
 static const char *const names[LAST] = {
     [PLAIN] = "plain", [SLOW] = "slow",   [JOINED] = "joined", [LATER] = "later",   [NEVER] = "never", [EARLY] = "early",
     [TELL] = "tell",   [PLACE] = "place", [FILED] = "filed",   [ENDING] = "ending", [STORE] = "store",
-    [MEET] = "meet",
+    [MEET] = "meet",   [PARTING] = "parting", [RUSHED] = "rushed", [PAUSE] = "pause",
 };
 #define SIZE ((off_t)8 << 20)
 
@@ -30,12 +32,26 @@ static struct fuse_session *session;
 static pthread_barrier_t two;
 static char *store;
 static int file;
-static _Atomic int64_t ring, device, wrong, interrupts, waiting;
-static int64_t at_ring, at_device, at_wrong, at_interrupts, at_waiting;
+static _Atomic int64_t ring, device, wrong, interrupts, waiting, pauses;
+static int64_t at_ring, at_device, at_wrong, at_interrupts, at_waiting, at_pauses;
 static const struct number numbers[] = {
     { "user.ring", &at_ring },   { "user.device", &at_device },   { "user.wrong", &at_wrong },
-    { "user.interrupts", &at_interrupts }, { "user.waiting", &at_waiting }, { NULL, NULL },
+    { "user.interrupts", &at_interrupts }, { "user.waiting", &at_waiting }, { "user.pauses", &at_pauses },
+    { NULL, NULL },
 };
+
+/* In place of the C library's: there are no more threads than RINGS_THREADS says. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*function)(void *), void *arg)
+{
+    static atomic_int threads;
+    const char *most = getenv("RINGS_THREADS");
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    *(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+    if (most != NULL && threads++ >= atoi(most))
+        return EAGAIN;
+    return create(thread, attr, function, arg);
+}
 
 static void came(fuse_req_t req)
 {
@@ -115,6 +131,22 @@ static void *answer_later(void *req)
     usleep(20000);
     answer(req, "another thread");
     return NULL;
+}
+
+/* While the session is paused nothing is served, and all threads wait. */
+static void *pause_session(void *unused)
+{
+#ifdef FUSEWIRE_VERSION
+    int left = fuse_session_pause(session, 2000);
+    int64_t before = ring;
+
+    usleep(200000);
+    if (left != 0 || ring != before)
+        wrong++;
+    fuse_session_resume(session);
+#endif
+    pauses++;
+    return unused;
 }
 
 static pthread_t begin(void *(*function)(void *), fuse_req_t req)
@@ -207,6 +239,18 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
     case ENDING:
         pthread_detach(begin(answer_later, req));
         pthread_exit(NULL);
+    case PARTING:
+        answer(req, "parted");
+        usleep(50000);
+        pthread_exit(NULL);
+    case RUSHED:
+        answer(req, "parted");
+        fuse_lowlevel_notify_inval_inode(session, PLAIN, 0, 0);
+        pthread_exit(NULL);
+    case PAUSE:
+        answer(req, "pausing");
+        pthread_detach(begin(pause_session, NULL));
+        break;
     case MEET:
         /* Waits for another request. */
         pthread_barrier_wait(&two);
@@ -238,6 +282,7 @@ static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 {
     (void)ino;
     at_ring = ring, at_device = device, at_wrong = wrong, at_interrupts = interrupts, at_waiting = waiting;
+    at_pauses = pauses;
     reply_number(req, numbers, name, size);
 }
 

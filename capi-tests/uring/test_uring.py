@@ -121,6 +121,44 @@ def test_a_reply_does_not_wait_for_the_callback(rings, so4, guard):
         assert (text, took < 1.0) == (b"early", True), took
 
 
+@pytest.mark.parametrize("name", ["parting", "rushed"])
+def test_a_callback_goes_on_after_its_reply_and_ends_its_thread(rings, so4, guard, name):
+    """Its seat was given to another thread by then: one of them only is to have it."""
+    rings(so4, "-o", "io_uring_q_depth=1")
+    cpu = min(os.sched_getaffinity(0))
+    for _ in range(5):
+        assert guard.child(read_on, cpu, guard.mountpoint / name) == b"parted"
+        # The thread ends meanwhile.
+        time.sleep(0.06)
+        assert guard.child(read_on, cpu, guard.mountpoint / "plain") == b"ring"
+
+
+def test_pause(rings, so4, guard):
+    """All threads wait, those at the queues too, and nothing is served before the session is resumed."""
+    rings(so4)
+    for n in range(3):
+        assert guard.child(read, guard.mountpoint / "pause") == b"pausing"
+        assert set(guard.children([(read_often, guard.mountpoint / "plain") for _ in range(4)])) == {b"ring"}
+        wait_until(lambda: guard.child(count, guard.mountpoint, "pauses") == n + 1, "end of the pause")
+
+
+def read_often(path):
+    end = time.monotonic() + 0.2
+    while time.monotonic() < end:
+        text = read(path)
+    return text
+
+
+@pytest.mark.parametrize("missing", [1, 9])
+def test_threads_that_cannot_be_started(start, io_uring, so4, guard, missing):
+    """One is for the device, and some of those for the queues are missing: then the device has all requests."""
+    daemon = start(so4, "-o", "io_uring", env={"RINGS_THREADS": str(1 + queues() * 8 - missing)})
+    wait_until(lambda: OFF in daemon.output(), "io_uring")
+    calls = [(read_on, cpu, guard.mountpoint / "plain") for cpu in os.sched_getaffinity(0)]
+    assert set(guard.children(calls)) == {b"device"}
+    assert ON not in daemon.output() and daemon.stop() == 0
+
+
 def test_handlers_that_sleep_do_not_stop_the_queue(rings, library, guard):
     """32 times 0.1 s, at 2 queues or more of 8: one after the other it would take 1.6 s at two queues."""
     rings(library)
@@ -296,7 +334,7 @@ def test_depth(start, io_uring, so4, guard, options, env):
 
 
 def test_depth_that_open_files_allow(io_uring, guard, compiled, library):
-    """On a machine with many CPUs the usual limit is not enough for eight at each."""
+    """On a machine with many CPUs the usual limit is not enough for so many at each."""
     depth = 3
     files = 2 * 2 * queues() * depth
     program = compiled(library, SOURCE, flags=("-Wall", "-Wextra", "-Werror"))

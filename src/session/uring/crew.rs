@@ -1,29 +1,28 @@
 //! The threads that serve the queues, each of them at a seat. See [`crate::transport::uring`].
 
-use super::{SERVED, Served, Session};
+use super::start::Start;
+use super::watch::Watch;
+use super::{Place, SERVED, Served, Session};
 use crate::abi::opcode::{Opcode, Reply};
 use crate::abi::wire::{InHeader, OutHeader};
 use crate::decode;
 use crate::session::Channel;
 use crate::session::pool::{stack_size, without_termination_signals};
 use crate::transport::threads::{Crew, Threads};
-use crate::transport::uring::{After, Phase, Seat, bind_to};
+use crate::transport::uring::{After, Phase, Seat, bind_to, holder};
 use crate::transport::{fork, wake::Thread};
 use nix::errno::Errno;
 use parking_lot::Mutex;
 use std::io::IoSlice;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use zerocopy::IntoBytes;
 
 /// The threads of one loop.
 pub(in crate::session) struct Rings<'s> {
     pub(super) session: &'s Session,
-    /// Entries that the kernel has taken.
-    pub(super) joined: AtomicUsize,
-    /// Why one was not.
-    pub(super) refused: Mutex<Option<Errno>>,
-    pub(super) watch: Mutex<super::watch::Watch>,
+    pub(super) start: Start,
+    pub(super) watch: Mutex<Watch>,
     failure: Mutex<Option<Errno>>,
 }
 
@@ -35,7 +34,7 @@ pub(in crate::session) struct Worker {
     waiting: AtomicBool,
     /// It has nothing to do with the seat any more.
     left: AtomicBool,
-    channel: Arc<Channel>,
+    place: Place,
     /// The kernel does not know the entry yet.
     new: bool,
 }
@@ -43,13 +42,7 @@ pub(in crate::session) struct Worker {
 impl<'s> Rings<'s> {
     /// None so far.
     pub fn new(session: &'s Session) -> Self {
-        Self {
-            session,
-            joined: AtomicUsize::new(0),
-            refused: Mutex::default(),
-            watch: Mutex::default(),
-            failure: Mutex::default(),
-        }
+        Self { session, start: Start::default(), watch: Mutex::default(), failure: Mutex::default() }
     }
 
     /// What ended the session, if it was one of these threads.
@@ -58,9 +51,9 @@ impl<'s> Rings<'s> {
     }
 
     /// Starts a thread at a seat.
-    pub(super) fn start(&self, threads: &Threads<'_, Self>, channel: Arc<Channel>, new: bool) -> Result<(), Errno> {
+    pub(super) fn start(&self, threads: &Threads<'_, Self>, place: Place, new: bool) -> Result<(), Errno> {
         let (thread, waiting, left) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
-        let worker = Worker { thread, waiting, left, channel, new };
+        let worker = Worker { thread, waiting, left, place, new };
         without_termination_signals(|| threads.start(worker, stack_size()))
     }
 
@@ -76,29 +69,21 @@ impl<'s> Rings<'s> {
         }
         let mut process = fork::Watch::begin();
         let mut state = seat.state();
+        if holder(state) != worker.place.number {
+            return Ok(());
+        }
         loop {
             if Phase::of(state) != Phase::Idle && !self.finish(seat, state) {
                 return Ok(());
             }
             let Some(next) = self.next(worker, seat)? else { return Ok(()) };
             state = next;
-            self.call(&worker.channel, seat, state);
+            self.call(&worker.place.channel, seat, state);
             if process.is_child() {
                 log::warn!("a callback forked and has returned in the child, which cannot serve over io_uring");
                 return Ok(());
             }
         }
-    }
-
-    /// Gives the kernel the entry. False when it does not take it.
-    fn join(&self, seat: &Seat) -> bool {
-        let joined = seat.register();
-        match joined {
-            Ok(()) => _ = self.joined.fetch_add(1, Ordering::SeqCst),
-            Err(errno) => *self.refused.lock() = Some(errno),
-        }
-        self.session.ring();
-        joined.is_ok()
     }
 
     /// Waits for the next request; none at the end.
@@ -171,7 +156,7 @@ impl Crew for Rings<'_> {
 
     fn work(&self, _: &Threads<'_, Self>, worker: &Worker) {
         self.session.loop_begins();
-        let served = worker.channel.as_seat().map_or(Ok(()), |seat| self.serve(worker, seat));
+        let served = worker.place.channel.as_seat().map_or(Ok(()), |seat| self.serve(worker, seat));
         if let Err(errno) = served {
             self.failure.lock().get_or_insert(errno);
             self.session.exit();
@@ -181,15 +166,18 @@ impl Crew for Rings<'_> {
 
     fn ended(&self, worker: &Worker) {
         self.session.loop_ends();
-        if !worker.left.load(Ordering::Relaxed) {
-            self.session.uring.orphans.lock().push(worker.channel.clone());
+        let Place { channel, number } = &worker.place;
+        if !worker.left.load(Ordering::Relaxed)
+            && let Some(number) = channel.as_seat().and_then(|seat| seat.take_from(*number))
+        {
+            self.session.uring.orphans.lock().push(Place { channel: channel.clone(), number });
         }
         self.session.ring();
     }
 
     /// A worker in a callback ends when that returns.
     fn call_off(&self, worker: &Worker) {
-        if let Some(seat) = worker.channel.as_seat() {
+        if let Some(seat) = worker.place.channel.as_seat() {
             seat.rouse();
         }
         if worker.waiting.load(Ordering::SeqCst)

@@ -1,10 +1,11 @@
 //! Requests over io_uring, where the daemon's user asks for it: whether the kernel and the session can, and what is kept of
-//! it. The threads are in [`crew`], and [`watch`] looks after them.
+//! it. [`start`] makes the entries of the queues, their threads are in [`crew`], and [`watch`] looks after them.
 //!
 //! The kernel decides about it when INIT is answered, and holds all requests back until every queue has an entry. So what
 //! may fail is tried before; what fails later is taken back, upon which the kernel goes on with the device.
 
 mod crew;
+mod start;
 mod watch;
 
 pub(super) use crew::Rings;
@@ -43,9 +44,16 @@ pub(super) struct Uring {
     reserve: Mutex<Option<Ring>>,
     queues: Mutex<Vec<Queue>>,
     /// Seats whose thread has ended in the midst of a callback, or goes on with one that has replied.
-    orphans: Mutex<Vec<Arc<Channel>>>,
+    orphans: Mutex<Vec<Place>>,
     /// Nobody looks at the queues until a request comes.
     asleep: AtomicBool,
+}
+
+/// A seat, and the number that a thread has there: when another has it, that one has the next.
+#[derive(Clone)]
+struct Place {
+    channel: Arc<Channel>,
+    number: u16,
 }
 
 /// Whose request a thread is serving.
@@ -210,8 +218,10 @@ impl Session {
     #[cold]
     fn hand_on(&self, served: Served) {
         let found = self.uring.queues.lock().iter().find_map(|queue| queue.seat_at(served.channel));
-        if let Some(channel) = found.filter(|channel| channel.as_seat().is_some_and(|seat| seat.claim(served.state))) {
-            self.uring.orphans.lock().push(channel);
+        if let Some(channel) = found
+            && let Some(number) = channel.as_seat().and_then(|seat| seat.claim(served.state))
+        {
+            self.uring.orphans.lock().push(Place { channel, number });
             self.ring();
         }
     }

@@ -13,7 +13,7 @@ mod seat;
 
 pub use memory::Memory;
 pub use ring::Ring;
-pub use seat::{After, Phase, Seat};
+pub use seat::{After, Phase, Seat, holder};
 
 use nix::errno::Errno;
 use nix::sched::{CpuSet, sched_setaffinity};

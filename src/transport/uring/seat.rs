@@ -32,9 +32,12 @@ pub enum Phase {
     Replied,
 }
 
-/// Bits of a state below the request's number.
+/// Bits of a state below its turn, for the phase.
 const PHASE_BITS: u32 = 2;
 const PHASE: u64 = (1 << PHASE_BITS) - 1;
+/// Bits of a turn below the request's number, for who has the seat.
+const HOLDER_BITS: u32 = 16;
+const HOLDER: u64 = (1 << HOLDER_BITS) - 1;
 
 impl Phase {
     /// The phase in a state.
@@ -47,10 +50,25 @@ impl Phase {
         }
     }
 
-    /// The state of request `serial` in this phase.
-    fn at(self, serial: u64) -> u64 {
-        serial << PHASE_BITS | self as u64
+    /// The state of a turn in this phase.
+    fn at(self, turn: u64) -> u64 {
+        turn << PHASE_BITS | self as u64
     }
+}
+
+/// The turn of a state.
+fn turn(state: u64) -> u64 {
+    state >> PHASE_BITS
+}
+
+/// The number of the thread that has the seat in a state.
+pub fn holder(state: u64) -> u16 {
+    (turn(state) & HOLDER) as u16
+}
+
+/// The same with the seat given to another thread.
+fn passed_on(turn: u64) -> u64 {
+    turn & !HOLDER | turn.wrapping_add(1) & HOLDER
 }
 
 /// What to do after a callback.
@@ -85,7 +103,7 @@ pub struct Seat {
     area: Area,
     /// Locked by the thread that submits or waits; none once it is closed.
     ring: Mutex<Option<Ring>>,
-    /// How many requests there were, and a [`Phase`].
+    /// How many requests there were, the number of the thread that has the seat, and a [`Phase`].
     state: AtomicU64,
     /// A [`Due`], of whose turn it is.
     due: AtomicU8,
@@ -93,8 +111,9 @@ pub struct Seat {
     in_payload: AtomicBool,
     /// Such a reply, until the commit.
     aside: Mutex<Vec<u8>>,
-    /// No thread has the seat: whoever replies commits.
+    /// No thread has the seat: whoever replies commits. Changed under the lock.
     unattended: AtomicBool,
+    settling: Mutex<()>,
     /// The kernel may have dropped the entry, as the thread that it was bound to has ended.
     dropped: AtomicBool,
     /// For the thread that waits for a reply.
@@ -116,6 +135,7 @@ impl Seat {
             in_payload: AtomicBool::new(false),
             aside: Mutex::default(),
             unattended: AtomicBool::new(false),
+            settling: Mutex::default(),
             dropped: AtomicBool::new(false),
             waiting: Mutex::default(),
             replied: Condvar::new(),
@@ -128,7 +148,7 @@ impl Seat {
         self.queue
     }
 
-    /// The number of the request and the [`Phase`].
+    /// The number of the request, of the thread that has the seat, and the [`Phase`].
     pub fn state(&self) -> u64 {
         self.state.load(Ordering::SeqCst)
     }
@@ -201,8 +221,8 @@ impl Seat {
 
     /// A request has come.
     fn begin(&self) -> u64 {
-        let serial = (self.state.load(Ordering::Relaxed) >> PHASE_BITS).wrapping_add(1);
-        let state = Phase::Serving.at(serial);
+        let turn = turn(self.state.load(Ordering::Relaxed)).wrapping_add(1 << HOLDER_BITS);
+        let state = Phase::Serving.at(turn);
         // Sequentially consistent: who looks after the seats either sees this, or is seen to sleep.
         self.state.swap(state, Ordering::SeqCst);
         state
@@ -293,21 +313,35 @@ impl Seat {
         }
     }
 
-    /// Takes the turn to commit the reply that is there, from whoever has it. False when it was taken before.
-    pub fn claim(&self, state: u64) -> bool {
-        let serial = state >> PHASE_BITS;
-        let (replied, idle) = (Phase::Replied.at(serial), Phase::Idle.at(serial));
-        let claimed = self.state.compare_exchange(replied, idle, Ordering::AcqRel, Ordering::Relaxed).is_ok();
-        if claimed {
+    /// Takes the seat, with the reply that is there to be committed, from the thread that has it. Returns the number of the
+    /// thread that is to have it; none when that one took the reply first.
+    pub fn claim(&self, state: u64) -> Option<u16> {
+        let idle = Phase::Idle.at(passed_on(turn(state)));
+        self.take_reply(state, idle).then(|| holder(idle))
+    }
+
+    /// Takes the seat from the thread of this number, wherever it was. Returns the number of the one that is to have it;
+    /// none when it was taken before.
+    pub fn take_from(&self, number: u16) -> Option<u16> {
+        let next = |state| (holder(state) == number).then(|| passed_on(turn(state)) << PHASE_BITS | state & PHASE);
+        let before = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        next(before).map(holder)
+    }
+
+    /// Turns the reply to the request of `state` into a commit that is due. False when it was taken before.
+    fn take_reply(&self, state: u64, idle: u64) -> bool {
+        let replied = Phase::Replied.at(turn(state));
+        let taken = self.state.compare_exchange(replied, idle, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if taken {
             self.due.store(Due::COMMIT, Ordering::Release);
         }
-        claimed
+        taken
     }
 
     /// The callback for the request of `state` has returned.
     pub fn leave(&self, state: u64) -> After {
-        let serial = state >> PHASE_BITS;
-        let (serving, awaiting) = (Phase::Serving.at(serial), Phase::Awaiting.at(serial));
+        let turn = turn(state);
+        let (serving, awaiting) = (Phase::Serving.at(turn), Phase::Awaiting.at(turn));
         let turned = match self.state.load(Ordering::Relaxed) {
             now if now == serving => {
                 self.state.compare_exchange(serving, awaiting, Ordering::AcqRel, Ordering::Relaxed).is_ok()
@@ -316,14 +350,14 @@ impl Seat {
         };
         match turned {
             true => After::Unanswered,
-            false if self.claim(state) => After::Replied,
+            false if self.take_reply(state, Phase::Idle.at(turn)) => After::Replied,
             false => After::Lost,
         }
     }
 
     /// Waits for the reply to the request of `state`, as long as `wait` says so. The thread is [roused](Self::rouse) to ask.
     pub fn await_reply(&self, state: u64, wait: impl Fn() -> bool) {
-        let awaiting = Phase::Awaiting.at(state >> PHASE_BITS);
+        let awaiting = Phase::Awaiting.at(turn(state));
         let mut lock = self.waiting.lock();
         while self.state.load(Ordering::Acquire) == awaiting && wait() {
             self.replied.wait(&mut lock);
@@ -338,19 +372,28 @@ impl Seat {
 
     /// A thread has the seat.
     pub fn attend(&self) {
+        let _lock = self.settling.lock();
         self.unattended.store(false, Ordering::SeqCst);
     }
 
     /// No thread has the seat any more.
     pub fn desert(&self) {
         self.dropped.store(true, Ordering::Relaxed);
+        let lock = self.settling.lock();
         self.unattended.store(true, Ordering::SeqCst);
+        drop(lock);
         self.settle();
     }
 
     /// Commits the reply that is there, or a commit that is due, where no thread has the seat.
     fn settle(&self) {
-        self.claim(self.state.load(Ordering::SeqCst));
+        // The next thread must not find a reply that is gone when it looks again: it would take that for the loss of its seat.
+        let _lock = self.settling.lock();
+        if !self.unattended.load(Ordering::SeqCst) {
+            return;
+        }
+        let state = self.state.load(Ordering::SeqCst);
+        self.take_reply(state, Phase::Idle.at(turn(state)));
         if self.due.load(Ordering::Acquire) == Due::COMMIT {
             // Whoever waits hears of the connection's end otherwise.
             let _ = self.flush();
