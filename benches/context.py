@@ -58,18 +58,19 @@ class Bench:
     def program(self, name):
         return self.programs / name
 
-    def turns(self, ways, rounds=None):
-        """Calls each way's function (name -> function) once a round, another one first each time; all their results."""
-        names = list(ways)
-        figures = {name: [] for name in names}
+    def turns(self, ways, rounds=None, beside=()):
+        """Calls each way's function (name -> function) once a round, another one first each time; all their results. Ways
+        that only stand beside what is compared have no more rounds than the usual ones."""
+        figures = {name: [] for name in ways}
         for number in range(rounds or self.rounds):
+            names = [name for name in ways if number < self.rounds or name not in beside]
             start = number % len(names)
             for name in names[start:] + names[:start]:
                 figures[name].append(ways[name]())
         return figures
 
-    def medians(self, ways, rounds=None):
-        return median_of(self.turns(ways, rounds))
+    def medians(self, ways, rounds=None, beside=()):
+        return median_of(self.turns(ways, rounds, beside))
 
     def on(self, command, pinned):
         """The command, on the processor of pinned ways if it is to be."""

@@ -20,14 +20,14 @@ def reached(bench, way, load, pinned, env=None):
         return bench.load(mount, *load, seconds=bench.seconds / 2, pinned=pinned)
 
 
-def compare(bench, ways, loads, pinned, env=None, rounds=None):
-    """{load: {way: operations a second}}. Each figure is of a daemon of its own."""
+def compare(bench, ways, loads, pinned, env=None, rounds=None, beside=()):
+    """{load: {way: operations a second}}. Each figure is of a daemon of its own; `beside` as for Bench.turns()."""
     # One daemon differs from the next more than from itself a moment later: rather more of them, each for a shorter time.
     rounds = rounds or 2 * bench.rounds - 1
     found = {}
     for load in loads:
         turns = {name: lambda way=way: reached(bench, way, load, pinned, env) for name, way in ways.items()}
-        found[load] = bench.medians(turns, rounds)
+        found[load] = bench.medians(turns, rounds, beside)
     return found
 
 
