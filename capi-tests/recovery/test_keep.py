@@ -254,6 +254,16 @@ def test_what_is_wrong_in_the_command_line_is_named(arguments, named):
     assert named in done.stderr, done.stderr
 
 
+def test_who_starts_it_may_ignore_how_children_end():
+    """That lasts through exec. The daemon's status is known all the same, and it can have statuses of its own children."""
+    script = "grep SigIgn /proc/self/status; exit 7"
+    command = ["env", "--ignore-signal=CHLD", PROGRAM, "--", "sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 7, done.stderr
+    ignored = int(done.stdout.split()[1], 16)
+    assert not ignored & 1 << (signal.SIGCHLD - 1)
+
+
 def test_help_and_version():
     for option, text in [("--help", "--upgrade-signal SIGNAL"), ("-V", "fusewire-keep 0")]:
         done = subprocess.run([PROGRAM, option], capture_output=True, text=True, timeout=10)

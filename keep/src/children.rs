@@ -1,6 +1,7 @@
 //! Processes that are children of the keeper, by birth or because their parents died.
 
 use nix::errno::Errno;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getsid};
 use std::fmt;
@@ -32,13 +33,21 @@ impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "ended with status {status}"),
-            Self::Killed(signal) => match nix::sys::signal::Signal::try_from(*signal) {
+            Self::Killed(signal) => match Signal::try_from(*signal) {
                 Ok(signal) => write!(f, "was killed by {signal}"),
                 Err(_) => write!(f, "was killed by signal {signal}"),
             },
             Self::Unknown => f.write_str("ended"),
         }
     }
+}
+
+/// Sees to it that children leave a status. Who starts the keeper may ignore SIGCHLD, which lasts through exec, and then
+/// they leave none. Daemons inherit the default instead: they wait for children of their own, such as fusermount3.
+#[expect(unsafe_code, reason = "nix has no safe form for the dispositions that are no handlers")]
+pub fn leave_statuses() -> Result<(), Errno> {
+    // SAFETY: no handler is installed.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
 }
 
 /// Takes the statuses of all children that have ended.

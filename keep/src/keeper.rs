@@ -63,10 +63,11 @@ pub fn run(options: &Options) -> u8 {
     keeper.begin().unwrap_or_else(|| keeper.keep(&signals))
 }
 
-/// Blocks the signals that are heard, and makes this process the parent of what its daemons leave behind.
+/// Blocks the signals that are heard, and makes this process learn how its children end, with those that daemons leave behind.
 fn listen() -> Result<SignalFd, Errno> {
     let heard = SigSet::from_iter(HEARD);
     heard.thread_block()?;
+    children::leave_statuses()?;
     set_child_subreaper(true)?;
     SignalFd::with_flags(&heard, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }

@@ -1,7 +1,7 @@
 //! fusewire-keep: keeps a FUSE mount's file descriptors while its daemon is restarted or replaced. See docs/keep.md.
 //!
 //! It never makes a system call on the mount: whoever does that sleeps until a daemon answers, and none would come.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod children;
 mod daemon;
