@@ -6,11 +6,14 @@ service manager runs where the tests do.
 
 import os
 import re
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -206,6 +209,31 @@ def test_a_daemon_that_goes_to_the_background_is_followed(kept):
     assert "was killed by SIGKILL; it is restarted" in keeper.output()
     wait_until(in_background, "daemon in the background")
     assert keeper.stop() == 0
+
+
+def test_a_full_table_of_files_has_room_for_a_successor(kept):
+    """What was open for the daemon that is gone is enough: clones of the device may have taken all the rest."""
+    keeper = kept.start("--well-after", "0.001", before=["prlimit", "--nofile=1024"])
+    used = os.listdir(f"/proc/{keeper.pid}/fd")
+    free = next(fd for fd in range(len(used) + 1) if str(fd) not in used)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.prlimit(keeper.pid, resource.RLIMIT_NOFILE, (free, hard))
+    for _ in range(3):
+        kept.kill()
+    assert "cannot be started" not in keeper.output()
+    assert keeper.stop() == 0
+
+
+def test_a_daemon_that_cannot_be_watched_does_not_run(guard):
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    note = guard.work / "note"
+    trace = ["strace", "-qqq", "-o", "/dev/null", "-e", "trace=pidfd_open", "-e", "inject=pidfd_open:error=ENFILE"]
+    command = [*trace, PROGRAM, "--", "sh", "-c", f"sleep 0.5; echo >{note}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 127 and "sh cannot be started: " in done.stderr
+    time.sleep(1)
+    assert not note.exists()
 
 
 def test_an_unaware_daemon_is_not_restarted(kept, guard):

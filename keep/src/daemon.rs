@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
 use nix::sys::stat::fstat;
 use nix::unistd::{Pid, getpgid};
@@ -50,6 +50,14 @@ fn environment(socket: i32) -> Vec<CString> {
     lines
 }
 
+/// Ends a daemon that was started and cannot be watched, with what it started: it would go on beside the next one. Its
+/// status is taken with those of other children.
+fn abandon(group: Pid) {
+    if let Err(errno) = killpg(group, Signal::SIGKILL) {
+        log::error!("process {group} cannot be watched, and not killed: {}", errno.desc());
+    }
+}
+
 /// None for what contains a zero byte, which nothing that came by exec does.
 fn text(value: OsString) -> Option<CString> {
     CString::new(value.into_vec()).ok()
@@ -78,7 +86,10 @@ impl Daemon {
         let environment = environment(theirs.as_raw_fd());
         let pid = posix_spawnp(program, &actions, &attributes, &arguments, &environment)?;
         let peer = fstat(&theirs).map_or(0, |stat| stat.st_ino);
-        Ok(Self::new(pid, open_pidfd(pid)?, Some(ours), peer))
+        // The daemon has its own. In a full table there is room for two files, those of the one before it.
+        drop(theirs);
+        let pidfd = open_pidfd(pid).inspect_err(|_| abandon(pid))?;
+        Ok(Self::new(pid, pidfd, Some(ours), peer))
     }
 
     fn new(pid: Pid, pidfd: OwnedFd, socket: Option<OwnedFd>, peer: u64) -> Self {
