@@ -489,20 +489,34 @@ def manager(request, guard):
     manager.close()
 
 
-def test_a_keeper_is_replaced_under_its_daemon(kept, guard, manager):
+def starts_ready(kept, manager):
     first = kept.start(env=manager.env())
     wait_until(lambda: "READY" in manager.said, "READY=1")
+    kept.left.append(kept.serving())
+    return first
+
+
+def dies(keeper):
+    keeper.signal(signal.SIGKILL)
+    keeper.wait()
+
+
+def comes_back(kept, manager, *options):
+    """Another keeper is given what was kept of one that was killed."""
+    argv, fds = manager.passing([PROGRAM, *options, "--", kept.program, f"--source={kept.source}", kept.guard.mountpoint])
+    kept.keeper = kept.guard.start(kept.library, argv, env=manager.env(), pass_fds=fds)
+    kept.says(f"goes on with {kept.program}, process {kept.left[-1]}")
+    return kept.keeper
+
+
+def test_a_keeper_is_replaced_under_its_daemon(kept, manager):
+    first = starts_ready(kept, manager)
     pid = kept.serving()
-    kept.left.append(pid)
-    first.signal(signal.SIGKILL)
-    first.wait()
+    dies(first)
     kept.look()
     expected = {"fusewire-device", "fusewire-state", "fusewire-keep-process", "fusewire-keep-socket"}
     assert expected <= set(manager.names())
-    command = [PROGRAM, "--", kept.program, f"--source={kept.source}", guard.mountpoint]
-    argv, fds = manager.passing(command)
-    second = kept.keeper = guard.start(kept.library, argv, env=manager.env(), pass_fds=fds)
-    kept.says(f"goes on with {kept.program}, process {pid}")
+    second = comes_back(kept, manager)
     kept.look()
     assert children(second.pid) == []
     # It is not this keeper's child: it is seen to end all the same, and replaced.
@@ -512,6 +526,16 @@ def test_a_keeper_is_replaced_under_its_daemon(kept, guard, manager):
     kept.kill()
     assert second.stop() == 0
     wait_until(lambda: not [name for name in manager.names() if "keep" not in name], "a store without the mount")
+
+
+def test_a_keeper_that_came_back_has_its_deadline(kept, guard, manager):
+    first = starts_ready(kept, manager)
+    stop(kept.serving())
+    dies(first)
+    second = comes_back(kept, manager, "--deadline", "0.3")
+    assert Reader(guard.mountpoint / "file").finish() == (0, "contents")
+    assert "nothing has moved for 300ms although requests wait: it is killed" in second.output()
+    assert second.stop() == 0
 
 
 def test_a_daemon_of_systemds(kept, guard, manager):

@@ -48,8 +48,8 @@ pub fn run(options: &Options) -> u8 {
     let mut keeper = Keeper {
         options,
         depot,
-        watch: Watch::begin(&hold),
         hold,
+        watch: None,
         current,
         next: None,
         orphans: Vec::new(),
@@ -107,12 +107,12 @@ impl Keeper<'_> {
         if let Some(daemon) = &self.current {
             log::info!("goes on with {}, process {}", self.name(), daemon.pid());
             self.depot.ready();
+            self.observe();
             return None;
         }
         match Daemon::start(&self.options.command) {
             Ok(daemon) => {
-                self.depot.set_daemon(Some(&daemon));
-                self.current = Some(daemon);
+                self.install(daemon);
                 None
             }
             Err(errno) => {
@@ -289,6 +289,11 @@ impl Keeper<'_> {
         if let Some(daemon) = &mut self.current {
             daemon.serves_since = Some(Instant::now());
         }
+        self.observe();
+    }
+
+    /// Begins to look whether the daemon moves.
+    fn observe(&mut self) {
         self.watch = Watch::begin(&self.hold);
         self.look_at = self.watch.as_ref().and(self.interval()).map(|interval| Instant::now() + interval);
     }
@@ -378,8 +383,7 @@ impl Keeper<'_> {
 
     fn install(&mut self, mut daemon: Daemon) {
         daemon.kill_at = None;
-        self.watch = Watch::begin(&self.hold);
-        self.look_at = self.watch.as_ref().and(self.interval()).map(|interval| Instant::now() + interval);
+        self.observe();
         self.depot.set_daemon(Some(&daemon));
         self.current = Some(daemon);
         self.stuck = false;
