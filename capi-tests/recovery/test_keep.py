@@ -432,6 +432,8 @@ class Manager:
 
     def __init__(self, path):
         self.path, self.kept, self.said = path, [], []
+        # Hears nothing more once it was sent a descriptor with this name, until it is told to go on.
+        self.last_name, self.is_deaf, self.goes_on = None, threading.Event(), threading.Event()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind(path.replace("@", "\0"))
         self.thread = threading.Thread(target=self._serve, daemon=True)
@@ -448,6 +450,9 @@ class Manager:
                 fds += [fd for name, fd in self.kept if name == lines["FDNAME"]]
                 self.kept = [(name, fd) for name, fd in self.kept if name != lines["FDNAME"]]
             self.said += lines
+            if "FDSTORE" in lines and lines["FDNAME"] == self.last_name:
+                self.is_deaf.set()
+                self.goes_on.wait(30)
             for fd in fds:
                 os.close(fd)
             if "END" in lines:
@@ -535,6 +540,22 @@ def test_a_keeper_that_came_back_has_its_deadline(kept, guard, manager):
     second = comes_back(kept, manager, "--deadline", "0.3")
     assert Reader(guard.mountpoint / "file").finish() == (0, "contents")
     assert "nothing has moved for 300ms although requests wait: it is killed" in second.output()
+    assert second.stop() == 0
+
+
+def test_a_keeper_that_came_back_knows_who_asks(kept, manager):
+    """The one before was killed while systemd was to keep the successor's process, and had not told it of the mount."""
+    first = starts_ready(kept, manager)
+    pid = kept.serving()
+    manager.last_name = "fusewire-keep-socket"
+    first.signal(signal.SIGHUP)
+    assert manager.is_deaf.wait(10)
+    kept.left.append(kept.serving())
+    dies(first)
+    manager.goes_on.set()
+    second = comes_back(kept, manager)
+    kept.look()
+    assert kept.left[-1] != pid and children(second.pid) == []
     assert second.stop() == 0
 
 

@@ -8,7 +8,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawnp};
 use nix::sys::signal::{SigSet, Signal, killpg};
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, socketpair};
 use nix::sys::stat::fstat;
 use nix::unistd::{Pid, getpgid};
 use std::ffi::{CString, OsString};
@@ -27,7 +27,7 @@ pub struct Daemon {
     peer: u64,
     /// Its process group.
     group: Pid,
-    /// It waits to be told what is kept.
+    /// It waits to be told what is kept. Its question stays in the socket until then.
     pub asks: bool,
     /// When it was told what is kept, or had its mount kept.
     pub serves_since: Option<Instant>,
@@ -139,7 +139,7 @@ impl Daemon {
 
     /// What to wait for: its end, and what it says.
     pub fn waits(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let fds = [Some(self.pidfd()).filter(|_| self.end.is_none()), self.socket()];
+        let fds = [Some(self.pidfd()).filter(|_| self.end.is_none()), self.socket().filter(|_| !self.asks)];
         fds.into_iter().flatten().map(|fd| PollFd::new(fd, PollFlags::POLLIN))
     }
 
@@ -179,8 +179,29 @@ impl Daemon {
         self.killed_at.is_some()
     }
 
-    /// The next thing that it says, with the file descriptors that came with it.
+    /// The next thing that it says, with the file descriptors that came with it. Nothing once it asks what is kept: it waits
+    /// for [`tell`](Self::tell), for ever, and if this keeper is killed before, the next one has to find the question.
     pub fn hear(&mut self) -> Option<(Result<Request, Errno>, Vec<OwnedFd>)> {
+        self.asks = self.next_is_kept();
+        if self.asks { None } else { self.receive() }
+    }
+
+    /// Tells it what is kept, and takes its question off the socket.
+    pub fn tell(&mut self, answer: Answer, fds: &[BorrowedFd<'_>]) {
+        self.asks = false;
+        self.receive();
+        self.say(answer, fds);
+    }
+
+    /// Whether the next thing that it says is the question what is kept.
+    fn next_is_kept(&self) -> bool {
+        let Some(socket) = &self.socket else { return false };
+        let mut bytes = [0; BYTES];
+        let length = recv(socket.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT);
+        length.is_ok_and(|length| Request::parse(bytes.get(..length).unwrap_or_default()) == Some(Request::Kept))
+    }
+
+    fn receive(&mut self) -> Option<(Result<Request, Errno>, Vec<OwnedFd>)> {
         let socket = self.socket.as_ref()?;
         let mut bytes = [0; BYTES];
         match fd::receive_message(socket.as_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT) {
@@ -205,7 +226,7 @@ impl Daemon {
         }
     }
 
-    /// Answers, with file descriptors in as many packets as they need.
+    /// Answers what [`hear`](Self::hear) returned, with file descriptors in as many packets as they need.
     pub fn say(&mut self, answer: Answer, fds: &[BorrowedFd<'_>]) {
         let Some(socket) = &self.socket else { return };
         let mut said = Ok(());

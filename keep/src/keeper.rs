@@ -228,10 +228,6 @@ impl Keeper<'_> {
             while let Some(daemon) = if is_next { &mut self.next } else { &mut self.current } {
                 let Some((request, fds)) = daemon.hear() else { break };
                 let answer = match request {
-                    Ok(Request::Kept) => {
-                        daemon.asks = true;
-                        continue;
-                    }
                     // What is kept is not for it; the daemon that serves goes on.
                     Ok(Request::Unaware) if is_next => Answer::Error(Errno::ENOTSUP),
                     // Nobody else knows of the mount that it speaks of.
@@ -279,7 +275,7 @@ impl Keeper<'_> {
                 self.depot.ready();
                 Answer::Ok
             }
-            // Answered when nobody else is left.
+            // Not heard: it is told when nobody else is left.
             Request::Kept => Answer::Ok,
         }
     }
@@ -473,13 +469,12 @@ impl Keeper<'_> {
         if asks(&self.current) && self.orphans.is_empty() {
             let fds = self.hold.all();
             let daemon = self.current.as_mut()?;
-            daemon.asks = false;
             match fds {
                 Some(fds) => {
-                    daemon.say(Answer::Kept(fds.len()), &fds);
+                    daemon.tell(Answer::Kept(fds.len()), &fds);
                     self.serves();
                 }
-                None => daemon.say(Answer::None, &[]),
+                None => daemon.tell(Answer::None, &[]),
             }
         }
         None
