@@ -288,6 +288,18 @@ def test_who_starts_it_may_ignore_how_children_end():
     assert not ignored & 1 << (signal.SIGCHLD - 1)
 
 
+def test_who_starts_it_may_ignore_what_ends_programs():
+    """As shells have their background do. What the keeper passes on ends the daemon all the same."""
+    command = ["env", "--ignore-signal=INT", PROGRAM, "--", "sh", "-c", "echo started; exec sleep 60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as keeper:
+        try:
+            assert keeper.stdout.readline() == "started\n"
+            keeper.send_signal(signal.SIGINT)
+            assert keeper.wait(5) == 128 + signal.SIGINT
+        finally:
+            keeper.kill()
+
+
 def test_help_and_version():
     for option, text in [("--help", "--upgrade-signal SIGNAL"), ("-V", "fusewire-keep 0")]:
         done = subprocess.run([PROGRAM, option], capture_output=True, text=True, timeout=10)

@@ -50,6 +50,10 @@ fn environment(socket: i32) -> Vec<CString> {
     lines
 }
 
+/// What a daemon must not ignore because of who started the keeper, as shells have programs in the background do: it could
+/// only be killed then. And this process ignores SIGPIPE itself.
+const NOT_IGNORED: [Signal; 4] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGPIPE];
+
 /// Ends a daemon that was started and cannot be watched, with what it started: it would go on beside the next one. Its
 /// status is taken with those of other children.
 fn abandon(group: Pid) {
@@ -79,7 +83,7 @@ impl Daemon {
         attributes.set_flags(flags.into_iter().collect())?;
         attributes.set_pgroup(Pid::from_raw(0))?;
         attributes.set_sigmask(&SigSet::empty())?;
-        attributes.set_sigdefault(&SigSet::from_iter([Signal::SIGPIPE]))?;
+        attributes.set_sigdefault(&SigSet::from_iter(NOT_IGNORED))?;
         // On itself: it stays open in the program that is started, and only there.
         let mut actions = PosixSpawnFileActions::init()?;
         actions.add_dup2(theirs.as_raw_fd(), theirs.as_raw_fd())?;
