@@ -7,8 +7,8 @@
  * --hand: a socket that state and device are sent to. --take: those of a predecessor.
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
- * kernel is asked to send requests again. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGUSR2: pauses,
- * resumes.
+ * kernel is asked to send requests again. --leave: leaves the mount when a reply of so many bytes is about to be sent,
+ * which comes too late then. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGUSR2: pauses, resumes.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
@@ -30,13 +30,14 @@
 
 static struct options {
     char *source, *take, *die, *fail;
-    int hand, hold, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
+    int hand, hold, leave, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
 static const struct fuse_opt specs[] = {
     OPTION("--source=%s", source), OPTION("--take=%s", take),     OPTION("--die=%s", die),
     OPTION("--hand=%d", hand),     OPTION("--hold", hold),        OPTION("--unaware", unaware),
+    OPTION("--leave=%d", leave),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
     OPTION("--refuse", refuse), FUSE_OPT_END,
@@ -63,6 +64,25 @@ static void die_at(const char *where)
     }
 }
 
+static pthread_t leaver;
+static bool leaves;
+
+static void *detach(void *unused)
+{
+    say("detach: %d\n", fuse_session_detach(session));
+    return unused;
+}
+
+/* Returns when the connection is given up, and this thread's reply the only thing that is waited for. */
+static void leave_meanwhile(void)
+{
+    leaves = true;
+    if (pthread_create(&leaver, NULL, detach, NULL))
+        abort();
+    while (fuse_session_fd(session) >= 0)
+        usleep(1000);
+}
+
 /* Stands before the C library's: what the library sends goes through here. */
 ssize_t writev(int fd, const struct iovec *iov, int count)
 {
@@ -81,6 +101,8 @@ ssize_t writev(int fd, const struct iovec *iov, int count)
             die_at("error");
         } else if (length == sizeof(*head) + 64) {
             die_at("init-reply");
+        } else if (options.leave && length == sizeof(*head) + options.leave && !leaves) {
+            leave_meanwhile();
         } else if (length == sizeof(*head) + 128 && options.die && strcmp(options.die, "reply") == 0) {
             static int entries; /* the second entry: after the lookup comes the mkdir */
             if (++entries == 1)
@@ -355,7 +377,9 @@ int main(int argc, char **argv)
     fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
     int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);
     say("loop: %d\n", result);
-    if (leaving) {
+    if (leaves) {
+        pthread_join(leaver, NULL);
+    } else if (leaving) {
         say("pause: %d\n", fuse_session_pause(session, 100));
         say("detach: %d\n", fuse_session_detach(session));
     } else {

@@ -232,6 +232,47 @@ def test_mkdir_is_done_once_by_three(mount, guard):
     assert third.stop() == 0
 
 
+ENTRY, OPEN = 128, 16
+
+
+def leaves(daemon):
+    """It left the mount while a reply was on its way."""
+    assert daemon.wait() == 0, daemon.output()
+    assert "detach: 0\n" in daemon.output()
+
+
+def test_a_reply_that_comes_after_the_detach_is_the_successors_to_send(mount, guard):
+    """And the next one's. What was done and counted for it is neither done nor counted again, nor taken back."""
+    first = mount.start(f"--leave={ENTRY}")
+    maker = Application("mkdir", guard.mountpoint / "new")
+    leaves(first)
+    leaves(mount.taken_over(f"--leave={ENTRY}"))
+    assert maker.is_waiting()
+    third = mount.taken_over()
+    assert maker.finish() == (0, "")
+    assert "mkdir new: made" in first.output() and "mkdir" not in third.output()
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    says(third, f"forget 1, -{errno.ESTALE} left")
+    assert "not in the table" not in third.output()
+    assert third.stop() == 0
+
+
+def test_an_open_that_comes_after_the_detach_is_taken_back_once(mount, guard):
+    """Else the id of the file that is open beside it would be closed, and the open get another: EIO."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--pass")
+    hold = Application("tail", "-f", guard.mountpoint / "file")
+    says(first, "attach: done")
+    kill(first)
+    second = mount.taken_over("--pass", f"--leave={OPEN}")
+    reader = Application("cat", guard.mountpoint / "file")
+    leaves(second)
+    third = mount.taken_over("--pass")
+    assert reader.finish() == (0, "contents")
+    hold.process.kill()
+    assert third.stop() == 0
+
+
 def test_resent_requests_come_in_the_order_of_their_age(mount, guard):
     (mount.source / "file").write_bytes(bytes(4096 * 64))
     first = mount.start("--hold")

@@ -44,20 +44,23 @@ impl Pending {
         if let Some(nodes) = &state.nodes
             && let Err(nodeid) = count_all(nodes, named.nodeids())
         {
-            return self.refuse_unknown(nodeid);
+            return self.refuse_unknown(state, nodeid);
         }
-        state.journal.execute(slot.index(), opcode, error, parts);
+        let recorded = state.journal.execute(slot.index(), opcode, error, parts);
         let sent = self.send_now(error, parts);
-        if let (Err(_), Some(nodes)) = (sent, &state.nodes) {
+        state.sent(slot, sent);
+        // A successor sends what was recorded, and the kernel counts it then.
+        let comes_later = recorded && slot.is_left();
+        if let (Err(_), Some(nodes), false) = (sent, &state.nodes, comes_later) {
             take_back(nodes, named.nodeids());
         }
         sent
     }
 
     #[cold]
-    fn refuse_unknown(&self, nodeid: u64) -> Result<(), Errno> {
+    fn refuse_unknown(&self, state: &State, nodeid: u64) -> Result<(), Errno> {
         log::error!("the reply names nodeid {nodeid}, which is not in the session's table of nodes");
-        let _ = self.send_now(-(Errno::EIO as i32), &[]);
+        state.sent(self.slot(), self.send_now(-(Errno::EIO as i32), &[]));
         Err(Errno::EINVAL)
     }
 }

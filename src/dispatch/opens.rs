@@ -72,7 +72,8 @@ impl Pending {
             Some(entry) => self.send(0, &[IoSlice::new(entry.as_bytes()), open]),
             None => self.send(0, &[open]),
         };
-        if let (Err(_), Some(mode)) = (sent, counted) {
+        // A successor knows of the open, and takes it back or sends the reply.
+        if let (Err(_), Some(mode), false) = (sent, counted, self.slot().is_left()) {
             self.session().abandon(ino, mode);
         }
         sent

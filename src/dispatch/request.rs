@@ -199,7 +199,15 @@ impl Pending {
 
     /// Replies with a payload of so many bytes that is in a pipe. See [`Session::send_piped`].
     pub fn reply_piped(&self, payload: usize, message: &mut Outgoing, moves: bool) -> Result<(), Errno> {
-        self.session().send_piped(self.channel(), self.slot().unique(), payload, message, moves)
+        let sent = self.session().send_piped(self.channel(), self.slot().unique(), payload, message, moves);
+        sent.inspect_err(|_| self.unsent(sent))
+    }
+
+    #[cold]
+    fn unsent(&self, sent: Result<(), Errno>) {
+        if let Some(state) = self.state() {
+            state.sent(self.slot(), sent);
+        }
     }
 
     /// Whether the reply may go through a pipe.

@@ -177,21 +177,19 @@ impl Journal {
         record[OPEN_INO].store(ino, Ordering::Release);
     }
 
-    /// The reply was made and is about to be sent.
+    /// The reply was made and is about to be sent. Whether it was written down.
     #[inline]
-    pub fn execute(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) {
-        if is_kept(opcode) {
-            self.write_down(index, opcode, error, parts);
-        }
+    pub fn execute(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) -> bool {
+        is_kept(opcode) && self.write_down(index, opcode, error, parts)
     }
 
-    fn write_down(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) {
-        let Some(record) = self.record(index) else { return };
+    fn write_down(&self, index: usize, opcode: u32, error: i32, parts: &[IoSlice<'_>]) -> bool {
+        let Some(record) = self.record(index) else { return false };
         let mut length = 0;
         for part in parts {
             // All but the last are whole words: the structs of the protocol are.
             let fits = length % WORD == 0 && length + part.len() <= REPLY_BYTES;
-            let Some(words) = record.get(BODY + length / WORD..).filter(|_| fits) else { return };
+            let Some(words) = record.get(BODY + length / WORD..).filter(|_| fits) else { return false };
             put_bytes(words, part);
             length += part.len();
         }
@@ -201,6 +199,7 @@ impl Journal {
         record[REPLY_SUM].store(sum, Ordering::Relaxed);
         let head = record[HEAD].load(Ordering::Relaxed) & COOKIE_BITS;
         record[HEAD].store(head | EXECUTED | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);
+        true
     }
 
     /// The request is over.

@@ -65,6 +65,20 @@ fn a_stale_handle_never_means_the_next_request() {
     });
 }
 
+/// What is left goes to nobody, whoever lets go of it last.
+#[test]
+fn what_is_left_is_no_other_requests() {
+    loom::model(|| {
+        let token = arrive_for(6, here());
+        let other = thread::spawn(move || drop(slot(token).pin(token)));
+        slot(token).claim(token).expect("nobody else replies").slot().leave();
+        with_own(|own| own.served(slot(token)));
+        other.join().unwrap();
+        assert_eq!(unused(), 1);
+        assert!(!slot(token).is_live(token) && !slot(token).is_busy());
+    });
+}
+
 /// What is pinned stays: its slot goes to nobody else before the pin is gone.
 #[test]
 fn a_pin_holds_the_request_in_place() {

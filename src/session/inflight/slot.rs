@@ -73,6 +73,8 @@ bitflags! {
         const EXTRAS = 1 << 3;
         /// It was interrupted.
         const INTERRUPTED = 1 << 4;
+        /// It is a successor's to answer, and with it what its session keeps of it.
+        const LEFT = 1 << 5;
         /// Those that the request's end has to look after.
         const AT_END = Self::WATCHED.bits() | Self::HOLDS.bits() | Self::EXTRAS.bits();
     }
@@ -366,6 +368,17 @@ impl Slot {
         self.marks().contains(Marks::INTERRUPTED)
     }
 
+    /// The kernel asks a successor for the reply. What is kept of the request is found by the slot's number, so the slot is
+    /// no other request's any more.
+    pub fn leave(&self) {
+        self.mark(Marks::LEFT);
+    }
+
+    /// Whether it was left so.
+    pub fn is_left(&self) -> bool {
+        self.marks().contains(Marks::LEFT)
+    }
+
     /// The thread `server` is done with the request: it has returned from the callback, or it ends. Whether the request ended
     /// on that very thread meanwhile, and the slot is free and this thread's to give back; whoever ends it later, or
     /// elsewhere, gives it back there.
@@ -420,6 +433,9 @@ impl Slot {
         if self.marks().contains(Marks::EXTRAS) {
             // Before the slot can be taken again: they belong to this request.
             self.drop_extras();
+        }
+        if self.is_left() {
+            return self.state.store((state & !INDEX_MASK) | FREE, Release);
         }
         self.release(state);
     }

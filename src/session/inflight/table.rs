@@ -187,11 +187,16 @@ mod tests {
 
     /// One request, answered by its callback.
     fn serve() -> &'static Slot {
+        serve_and(|_| ())
+    }
+
+    /// The same, with what is done before the end.
+    fn serve_and(end: impl FnOnce(&Slot)) -> &'static Slot {
         let slot = take().expect("memory");
         let (head, session, channel, userdata) = (&InHeader::default(), null_mut(), null_mut(), null_mut());
         let (flags, umask, marks, server) = (0, 0, Marks::empty(), with_own(Own::thread));
         let token = slot.arrive(&Arrival { head, flags, umask, session, channel, userdata, marks, server });
-        drop(slot.claim(token));
+        drop(slot.claim(token).inspect(|claim| end(claim.slot())));
         slot
     }
 
@@ -225,6 +230,17 @@ mod tests {
         }
         let more = each().count() - before;
         assert!(more < 500, "{more} slots for one request at a time");
+    }
+
+    /// Its number is that of what is kept of the request.
+    #[test]
+    fn a_slot_that_is_left_is_no_other_requests() {
+        let serve_left = |_| {
+            let slot = serve_and(Slot::leave);
+            with_own(|own| own.served(slot));
+            slot.index()
+        };
+        assert_eq!((0..CHUNK).map(serve_left).collect::<HashSet<_>>().len(), CHUNK);
     }
 
     #[test]

@@ -72,9 +72,21 @@ impl State {
         &self.memory
     }
 
-    /// The request in `slot` is over.
+    /// A reply to the request in `slot` was sent, or could not be. Where the connection was given up meanwhile the kernel did
+    /// not hear of it, and asks a successor. By any other error the request is over.
+    #[inline]
+    pub fn sent(&self, slot: &Slot, sent: Result<(), Errno>) {
+        if sent == Err(Errno::EBADF) {
+            slot.leave();
+        }
+    }
+
+    /// The request in `slot` is over, unless it was left to a successor.
     #[inline]
     pub fn settle(&self, slot: &Slot) {
+        if slot.is_left() {
+            return;
+        }
         self.journal.free(slot.index());
         if slot.unique() & UNIQUE_RESEND != 0 {
             self.settle_inherited(slot.unique());

@@ -202,8 +202,9 @@ impl Session {
         let (slot, payload) = (claim.slot(), [IoSlice::new(&reply.payload)]);
         let parts: &[IoSlice<'_>] = if reply.payload.is_empty() { &[] } else { &payload };
         let Ok(channel) = self.channel() else { return };
-        let _ = self.send(channel, slot.unique(), reply.error, parts);
+        let sent = self.send(channel, slot.unique(), reply.error, parts);
         if let Some(state) = self.state() {
+            state.sent(slot, sent);
             state.settle(slot);
         }
     }
