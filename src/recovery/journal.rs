@@ -140,19 +140,19 @@ impl Journal {
         self.record(index)
     }
 
+    #[inline]
+    fn make(&self, index: usize) -> Option<&Record> {
+        self.record(index).or_else(|| self.grow(index))
+    }
+
     /// A request is in flight.
     #[inline]
     pub fn take(&self, index: usize, unique: u64, opcode: u32, nodeid: u64) {
-        let Some(record) = self.record(index).or_else(|| self.grow(index)) else { return };
+        let Some(record) = self.make(index) else { return };
         record[UNIQUE].store(unique, Ordering::Relaxed);
         record[NODEID].store(nodeid, Ordering::Relaxed);
         record[OPEN_INO].store(0, Ordering::Relaxed);
         record[HEAD].store(TAKEN | u64::from(opcode) << OPCODE_SHIFT, Ordering::Release);
-    }
-
-    /// What a predecessor noted of the request that is in flight now, for the next.
-    pub fn take_over(&self, index: usize, entry: &Entry) {
-        self.set_cookie(index, &entry.cookie);
     }
 
     /// Notes the daemon's cookie in the place of an earlier one. False when it is too long, or there is no record.
@@ -324,14 +324,30 @@ impl Inheritance {
 
     /// What is known of one request.
     pub fn find(&self, unique: u64) -> Option<Entry> {
+        self.record(unique).and_then(read)
+    }
+
+    fn record(&self, unique: u64) -> Option<&Record> {
         let place = self.places.lock().get(&unique).copied()?;
-        inherited(&self.memory, place).and_then(read)
+        inherited(&self.memory, place)
     }
 
     /// Everything that was in flight.
     pub fn entries(&self) -> Vec<Entry> {
         let places = self.places.lock();
         places.values().filter_map(|place| inherited(&self.memory, *place).and_then(read)).collect()
+    }
+
+    /// A request is in flight again, in record `index` of `journal`. What was noted of it goes along: it is there as soon as
+    /// the record is. False when nothing is known of such a request.
+    pub fn pass_on(&self, unique: u64, opcode: u32, journal: &Journal, index: usize) -> bool {
+        let (Some(from), Some(to)) = (self.record(unique), journal.make(index)) else { return false };
+        let head = from[HEAD].load(Ordering::Relaxed) & !PHASE;
+        let known = (head >> OPCODE_SHIFT) as u32 == opcode;
+        if known {
+            copy(from, to, head | TAKEN);
+        }
+        known
     }
 
     /// The request was answered, or never needed to be.
@@ -401,11 +417,16 @@ fn keep(memory: &Memory, from: &Record, place: usize) {
     if executed(place[HEAD].load(Ordering::Relaxed)) && !executed(head) {
         return;
     }
-    place[HEAD].store(FREE, Ordering::Release);
-    for (to, from) in place.iter().zip(from).skip(UNIQUE) {
+    copy(from, place, head);
+}
+
+/// Copies a record, with another head, which it gets last.
+fn copy(from: &Record, to: &Record, head: u64) {
+    to[HEAD].store(FREE, Ordering::Release);
+    for (to, from) in to.iter().zip(from).skip(UNIQUE) {
         to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
     }
-    place[HEAD].store(head, Ordering::Release);
+    to[HEAD].store(head, Ordering::Release);
 }
 
 #[cfg(test)]

@@ -75,6 +75,55 @@ fn inherited_records_survive_further_deaths() {
     assert_eq!(Inheritance::take(&memory).unwrap().entries(), []);
 }
 
+/// A request that two processes noted something of: the first a cookie and an open, the second what `serve` does.
+fn noted_by_two(opcode: u32, serve: impl FnOnce(&Inheritance, &Journal)) -> Entry {
+    let (memory, first) = journal();
+    first.take(0, 10, opcode, 5);
+    first.set_cookie(0, b"absent before");
+    first.set_opened(0, 5, 3);
+    let (inherited, second) = (Inheritance::take(&memory).unwrap(), Journal::new(memory.clone()));
+    // In the place of another, as it may be.
+    second.take(1, 12, READ, 1);
+    second.set_cookie(1, b"another's");
+    second.free(1);
+    assert!(inherited.pass_on(10, opcode, &second, 1));
+    serve(&inherited, &second);
+    entry(&memory, 10).unwrap()
+}
+
+#[test]
+fn what_was_noted_goes_along_with_a_resent_request() {
+    for opcode in [MKDIR, Opcode::Release as u32] {
+        let Entry { nodeid, reply, cookie, opened, .. } = noted_by_two(opcode, |_, _| ());
+        assert_eq!((nodeid, reply, cookie.as_slice(), opened), (5, None, &b"absent before"[..], Some((5, 3))));
+    }
+    let Entry { cookie, opened, .. } = noted_by_two(MKDIR, |_, second| {
+        second.set_cookie(1, b"there");
+        second.set_opened(1, 0, 0);
+    });
+    assert_eq!((cookie.as_slice(), opened), (&b"there"[..], None));
+}
+
+#[test]
+fn what_is_passed_on_is_as_damaged_as_it_was() {
+    let (memory, first) = journal();
+    first.take(0, 10, MKDIR, 1);
+    first.set_cookie(0, b"absent before");
+    words(&memory)[COOKIES[1] + 1].fetch_xor(1, Ordering::Relaxed);
+    let (inherited, second) = (Inheritance::take(&memory).unwrap(), Journal::new(memory.clone()));
+    assert!(inherited.pass_on(10, MKDIR, &second, 0));
+    assert_eq!(entry(&memory, 10).unwrap().reply.unwrap().error, -(Errno::EIO as i32));
+}
+
+#[test]
+fn what_is_not_known_is_not_passed_on() {
+    let (memory, first) = journal();
+    first.take(0, 10, MKDIR, 1);
+    let (inherited, second) = (Inheritance::take(&memory).unwrap(), Journal::new(memory));
+    assert!(!inherited.pass_on(12, MKDIR, &second, 0));
+    assert!(!inherited.pass_on(10, READ, &second, 0), "another request by the same number");
+}
+
 #[test]
 fn a_thousand_requests_in_flight_are_inherited() {
     let (memory, journal) = journal();

@@ -14,7 +14,7 @@ pub use resent::{Hooks, Verdict};
 
 use super::detour::Why;
 use super::{Session, inflight};
-use crate::abi::wire::UNIQUE_RESEND;
+use crate::abi::wire::{InHeader, UNIQUE_RESEND};
 use crate::decode::{Operation, Request};
 use crate::recovery::journal::{Inheritance, Journal};
 use crate::recovery::memory::{self, Memory};
@@ -108,11 +108,20 @@ impl State {
                 entries.iter().for_each(|one| forget(nodes, one.nodeid, one.nlookup));
             }
             (Operation::Forget { .. } | Operation::BatchForget { .. } | Operation::NotifyReply { .. }, _) => {}
+            _ if request.header.unique & UNIQUE_RESEND != 0 && self.note_again(slot, request.header) => {}
             _ => {
                 let unique = request.header.unique & !UNIQUE_RESEND;
                 self.journal.take(slot.index(), unique, request.header.opcode, request.header.nodeid);
             }
         }
+    }
+
+    /// The same for a request that comes once more, with what a predecessor noted of it. False when none did.
+    #[cold]
+    fn note_again(&self, slot: &Slot, header: &InHeader) -> bool {
+        let unique = header.unique & !UNIQUE_RESEND;
+        let pass_on = |from: &Inheritance| from.pass_on(unique, header.opcode, &self.journal, slot.index());
+        self.inheritance.get().is_some_and(pass_on)
     }
 }
 

@@ -162,32 +162,31 @@ impl Session {
     pub(in crate::session) fn judge(&self, token: Token, header: &InHeader) -> bool {
         let InHeader { unique, opcode, nodeid, .. } = *header;
         let entry = self.state().and_then(|state| state.inherited(unique)).filter(|entry| entry.opcode == opcode);
-        if let (Some(entry), Some(state), Some(slot)) = (&entry, self.state(), inflight::find(token)) {
-            state.journal.take_over(slot.index(), entry);
-        }
         let hooks = self.recovery.hooks.get();
         let verdict = hooks.map_or(Verdict::Answer, |hooks| hooks.classify(token, opcode, nodeid));
         let reply = entry.as_ref().and_then(|entry| entry.reply.clone());
         match (verdict, reply) {
             (Verdict::Answer, Some(reply)) => self.answer_resent(token, &reply),
             (Verdict::Fail(errno), _) => {
-                self.undo(entry.as_ref());
+                self.undo(token, entry.as_ref());
                 self.answer_resent(token, &Recorded { error: -(errno as i32), payload: Vec::new() });
             }
             _ => {
-                self.undo(entry.as_ref());
+                self.undo(token, entry.as_ref());
                 return true;
             }
         }
         false
     }
 
-    /// What was counted for a reply that is not going to be sent.
-    fn undo(&self, entry: Option<&Entry>) {
-        let (Some(entry), Some(state)) = (entry, self.state()) else { return };
+    /// Takes back what was counted for a reply that is not going to be sent. Before anything is, it is no longer noted: whoever
+    /// dies in between leaves one too many, which is harmless, and another successor does not take it back once more.
+    fn undo(&self, token: Token, entry: Option<&Entry>) {
+        let (Some(entry), Some(state), Some(slot)) = (entry, self.state(), inflight::find(token)) else { return };
         if let Some((ino, mode)) = entry.opened
             && let Some(Kept::Opened(mode)) = Kept::from_word(mode)
         {
+            state.journal.set_opened(slot.index(), 0, 0);
             self.abandon(ino, mode);
         }
         if let (Some(nodes), Some(nodeid)) = (&state.nodes, entry.reply.as_ref().and_then(|r| counted(entry.opcode, r)))
