@@ -273,6 +273,26 @@ def test_an_open_that_comes_after_the_detach_is_taken_back_once(mount, guard):
     assert third.stop() == 0
 
 
+def test_what_was_counted_is_taken_back_once(mount, guard):
+    """A lookup was counted and not answered, and is to fail now: two successors come to that, of which one dies."""
+    (mount.source / "file").touch()
+    kept = guard.mountpoint / "file"
+    first = mount.start()
+    guard.child(os.stat, kept)
+    kill(first)
+    second = mount.taken_over("--die=reply")
+    asking = Application("stat", kept)
+    assert second.wait() == -signal.SIGKILL
+    fails = f"--fail={errno.ENOSPC}"
+    assert mount.successor(fails, "--die=error").wait() == -signal.SIGKILL
+    fourth = mount.taken_over(fails)
+    assert asking.finish()[0] == 0, "the kernel looks again where it knew the name"
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    says(fourth, f"forget 1, -{errno.ESTALE} left")
+    assert "not in the table" not in fourth.output()
+    assert fourth.stop() == 0
+
+
 def test_resent_requests_come_in_the_order_of_their_age(mount, guard):
     (mount.source / "file").write_bytes(bytes(4096 * 64))
     first = mount.start("--hold")

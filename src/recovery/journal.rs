@@ -350,6 +350,14 @@ impl Inheritance {
         known
     }
 
+    /// The reply that was recorded is not going to be sent. What counts from now on is the record of who serves the request.
+    pub fn retract(&self, unique: u64) {
+        if let Some(record) = self.record(unique) {
+            let head = record[HEAD].load(Ordering::Relaxed) & !PHASE;
+            record[HEAD].store(head | TAKEN, Ordering::Release);
+        }
+    }
+
     /// The request was answered, or never needed to be.
     pub fn settle(&self, unique: u64) {
         let place = self.places.lock().remove(&unique);

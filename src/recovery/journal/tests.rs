@@ -125,6 +125,22 @@ fn what_is_not_known_is_not_passed_on() {
 }
 
 #[test]
+fn a_reply_that_is_retracted_is_not_sent_by_another() {
+    let (memory, first) = journal();
+    first.take(0, 10, MKDIR, 1);
+    first.set_cookie(0, b"absent before");
+    first.execute(0, MKDIR, 0, &[IoSlice::new(b"made")]);
+    let (inherited, second) = (Inheritance::take(&memory).unwrap(), Journal::new(memory.clone()));
+    assert!(inherited.pass_on(10, MKDIR, &second, 0));
+    assert_eq!(entry(&memory, 10).unwrap().reply.unwrap().payload, b"made");
+    // As if that had not died.
+    assert!(inherited.pass_on(10, MKDIR, &second, 0));
+    inherited.retract(10);
+    let Entry { reply, cookie, .. } = entry(&memory, 10).unwrap();
+    assert_eq!((reply, cookie.as_slice()), (None, &b"absent before"[..]));
+}
+
+#[test]
 fn a_thousand_requests_in_flight_are_inherited() {
     let (memory, journal) = journal();
     for index in 0..1000 {

@@ -183,6 +183,7 @@ impl Session {
     /// dies in between leaves one too many, which is harmless, and another successor does not take it back once more.
     fn undo(&self, token: Token, entry: Option<&Entry>) {
         let (Some(entry), Some(state), Some(slot)) = (entry, self.state(), inflight::find(token)) else { return };
+        state.retract(entry.unique);
         if let Some((ino, mode)) = entry.opened
             && let Some(Kept::Opened(mode)) = Kept::from_word(mode)
         {
@@ -263,6 +264,12 @@ fn drop_answered(state: &State, resent: &HashSet<u64>) {
 impl State {
     fn inherited(&self, unique: u64) -> Option<Entry> {
         self.inheritance.get()?.find(unique & !UNIQUE_RESEND)
+    }
+
+    fn retract(&self, unique: u64) {
+        if let Some(inheritance) = self.inheritance.get() {
+            inheritance.retract(unique);
+        }
     }
 
     /// What a predecessor noted of a resent request.
