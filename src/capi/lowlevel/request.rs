@@ -94,7 +94,25 @@ pub unsafe extern "C" fn fuse_req_getgroups(req: fuse_req_t, size: c_int, list: 
 symver!(fuse_req_getgroups, "FUSE_3.0");
 
 fn groups_of(tid: u32) -> Option<Vec<gid_t>> {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/task/{tid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Groups:"))?;
-    line.split_whitespace().map(|group| group.parse().ok()).collect()
+    // Bytes: the thread's name is among them, which may be anything.
+    let status = std::fs::read(format!("/proc/{tid}/task/{tid}/status")).ok()?;
+    let line = status.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Groups:"))?;
+    str::from_utf8(line).ok()?.split_whitespace().map(|group| group.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::unistd::{getgroups, gettid};
+    use std::ffi::CStr;
+
+    #[test]
+    fn threads_may_be_called_anything() {
+        // The first as the kernel cuts names that are too long, inside of a character.
+        for name in [b"backup-\xc3\0".as_slice(), b"\n\0"] {
+            nix::sys::prctl::set_name(CStr::from_bytes_with_nul(name).unwrap()).unwrap();
+            let groups = groups_of(gettid().as_raw().cast_unsigned()).unwrap();
+            assert_eq!(groups, getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect::<Vec<_>>());
+        }
+    }
 }
