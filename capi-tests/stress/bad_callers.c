@@ -30,8 +30,12 @@ static void keep(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
 {
-    (void)ino, (void)count;
-    MUST(fuse_reply_err(req, 0) == -ENOENT, "a reply");
+    const struct fuse_file_info fi = { .fh = 1 };
+    (void)ino;
+    if (count == 1)
+        MUST(fuse_reply_err(req, 0) == -ENOENT, "a reply");
+    else
+        MUST(fuse_reply_open(req, &fi) == -ENOENT, "a reply with an open file");
     MUST(fuse_reply_err(req, 0) == -EINVAL, "another");
 }
 
@@ -81,9 +85,11 @@ static void reply_where_none_is_due(void)
     struct fuse_session *se = memory_session(&ops);
     feed_init(se);
     log_lines = replies = 0;
-    const struct fuse_forget_in forget = { .nlookup = 1 };
-    feed_request(se, FUSE_FORGET, 12, &forget, sizeof(forget));
-    MUST(replies == 0 && log_lines == 2, "%d replies, %d lines", replies, log_lines);
+    for (uint64_t count = 1; count <= 2; count++) {
+        const struct fuse_forget_in forget = { .nlookup = count };
+        feed_request(se, FUSE_FORGET, 10 + 2 * count, &forget, sizeof(forget));
+    }
+    MUST(replies == 0 && log_lines == 4, "%d replies, %d lines", replies, log_lines);
     fuse_session_destroy(se);
 }
 

@@ -4,7 +4,7 @@
 //! that releases a file holds it from its arrival on. What a request still holds when it ends goes with it: an error
 //! as the reply, or a reply that the kernel does not want, gives the open back.
 
-use super::request::{Pending, find};
+use super::request::{Pending, find, needless};
 use crate::abi::c::lowlevel::fuse_req_t;
 use crate::abi::opcode::Opcode;
 use crate::abi::wire::{EntryOut, InHeader, OpenOut, UNIQUE_RESEND};
@@ -61,6 +61,9 @@ impl Pending {
     /// Replies with an open file, behind the entry if it was made by the request.
     pub fn reply_open(self, entry: Option<&EntryOut>, mut open: OpenOut) -> Result<(), Errno> {
         let ino = entry.map_or(self.slot().nodeid(), |entry| entry.nodeid);
+        if self.takes_none() {
+            return needless(self.slot().opcode());
+        }
         let directory = is(self.slot().opcode(), &[Opcode::Opendir]);
         let attached = self.take_attached(ino);
         let counted = if directory { None } else { self.session().opening(ino, attached, &mut open) };

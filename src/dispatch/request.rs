@@ -176,7 +176,7 @@ impl Pending {
     }
 
     /// Whether the request takes no reply.
-    fn takes_none(&self) -> bool {
+    pub(super) fn takes_none(&self) -> bool {
         self.slot().marks().contains(Marks::NO_REPLY)
     }
 
@@ -247,7 +247,7 @@ impl Drop for Pending {
 }
 
 #[cold]
-fn needless(opcode: u32) -> Result<(), Errno> {
+pub(super) fn needless(opcode: u32) -> Result<(), Errno> {
     let name = Opcode::from_wire(opcode).map_or("unknown opcode", Opcode::name);
     log::error!("a reply to {name} is not sent: it takes none but fuse_reply_none()");
     Err(Errno::ENOENT)
