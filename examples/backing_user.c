@@ -10,6 +10,7 @@
 #include "backing.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -49,6 +50,9 @@ void users_init(void)
 	if (syscall(SYS_capget, &header, permitted) != 0)
 		return;
 	privileged = geteuid() == 0 && (permitted[0].effective & bit(CAP_SETUID)) != 0;
+	/* Those of who started the daemon, often root's: what a thread is refused as its caller they would let it have. */
+	if (privileged && setgroups(0, NULL) != 0)
+		fuse_log(FUSE_LOG_ERR, "setgroups: %s\n", strerror(errno));
 	/* What is effective now is all that it ever is: a daemon that gave up more keeps to that. */
 	permitted[0].permitted = permitted[0].effective;
 	permitted[1].permitted = permitted[1].effective;

@@ -9,6 +9,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import FSX, LIBC, REPO, check
@@ -59,6 +60,15 @@ def files(serve, guard, mode):
         assert (transferred(daemon) > 0) == (mode == "daemon")
 
     return files
+
+
+def test_groups_of_who_started_it(libs, guard, program):
+    """The daemon does not keep them: what it checks in a caller's name they would allow."""
+    command = ["setpriv", "--groups", "0,4", program, "-f", "-o", f"source={guard.folder('source')}", guard.mountpoint]
+    daemon = guard.daemon(libs["so4"], command)
+    guard.child(os.stat, guard.mountpoint)
+    for thread in Path(f"/proc/{daemon.pid}/task").iterdir():
+        assert "\nGroups:\t \n" in (thread / "status").read_text()
 
 
 def test_reading_and_writing(files):
