@@ -58,6 +58,8 @@ enum { PATIENCE_MS = 2000 };
 
 /* The mount is the next process's: nothing that belongs to it is tidied up here. */
 static atomic_bool handed_over;
+/* The loop has ended. */
+static atomic_bool ended;
 
 /* Waits for SIGUSR1, then ends the loop and leaves the mount as it is. */
 static void *hand_over(void *signals)
@@ -65,25 +67,38 @@ static void *hand_over(void *signals)
 	int number, left;
 
 	sigwait(signals, &number);
+	if (ended)
+		return NULL;
 	/* What is in flight is done first. A request that takes longer than that is the successor's, as after a crash. */
 	left = fuse_session_pause(session, PATIENCE_MS);
 	if (left > 0)
 		fuse_log(FUSE_LOG_WARNING, "recoverable: %d requests are left to the next process\n", left);
+	if (ended)
+		return NULL;
 	handed_over = true;
 	fuse_session_detach(session);
 	return NULL;
 }
 
+static pthread_t upgrade;
+
 static int await_upgrade(void)
 {
 	static sigset_t signals;
-	pthread_t thread;
 
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGUSR1);
 	/* Before there are other threads: they all inherit this. */
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
-	return pthread_create(&thread, NULL, hand_over, &signals);
+	return pthread_create(&upgrade, NULL, hand_over, &signals);
+}
+
+/* Before the session goes away: nobody hands it over any more, and who does so now has done it afterwards. */
+static void end_upgrade(void)
+{
+	ended = true;
+	pthread_kill(upgrade, SIGUSR1);
+	pthread_join(upgrade, NULL);
 }
 
 /* ---- starting ---- */
@@ -130,6 +145,7 @@ static int serve(const struct fuse_cmdline_opts *command)
 		fuse_daemonize(command->foreground);
 		if (get_ready() == 0) {
 			status = loop(command);
+			end_upgrade();
 			if (!handed_over) {
 				fuse_session_unmount(session);
 				unlinked_remove_all();

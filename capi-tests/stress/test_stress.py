@@ -127,6 +127,12 @@ def test_exit_is_prompt(ours, guard, program, channel, loop, origin):
     assert float(done.stdout) < 3000
 
 
+@pytest.mark.parametrize("origin", ["thread", "signal"])
+def test_the_session_is_there_until_an_exit_returns(ours, guard, program, origin):
+    done = guard.run(ours, [program(ours, "late"), origin, guard.mountpoint], timeout=25)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("loop", ["single", "threads"])
 def test_a_callback_that_never_replies(ours, guard, program, loop):
     done = guard.run(ours, [program(ours, "unanswered"), loop, guard.mountpoint], timeout=25)

@@ -3,19 +3,18 @@
 mod gate;
 
 use super::Session;
-use crate::transport::Channel;
 use crate::transport::wake::{Alarm, AlarmSet, Thread};
+use crate::transport::{Channel, fork};
 use gate::{Ends, Gate};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// State of the exit protocol.
-#[derive(Default)]
 pub struct Exit {
     gate: Gate,
     /// What the loops return: 0, a negative errno, or the number of the signal that ended the session.
@@ -24,6 +23,17 @@ pub struct Exit {
     alarm: Alarm,
     /// Wakes the thread that waits for a pool; made with the first pool.
     bell: OnceLock<EventFd>,
+    /// Threads in calls that end the loops.
+    callers: AtomicU32,
+    /// [`fork::descent`] of these threads.
+    made: u32,
+}
+
+impl Default for Exit {
+    fn default() -> Self {
+        let (gate, status, alarm, bell) = (Gate::default(), AtomicI32::default(), Alarm::default(), OnceLock::new());
+        Self { gate, status, alarm, bell, callers: AtomicU32::default(), made: fork::descent() }
+    }
 }
 
 /// What ends the receives of a session's single-threaded loop.
@@ -73,10 +83,25 @@ impl Session {
 
     /// Asks the loops to end, and wakes them. Async-signal-safe.
     pub fn exit(&self) {
+        let _ending = self.ending();
         self.exit.gate.close();
         self.ring();
         if let Some(receives) = self.receives() {
             self.exit.gate.end_receive(&receives);
+        }
+    }
+
+    /// The calling thread ends the loops. Whoever waits for these may be about to free the session before it is done, and
+    /// [waits](Self::await_ending) until the guard is dropped, which is the last that it does with it. Async-signal-safe.
+    pub(super) fn ending(&self) -> Ending<'_> {
+        self.exit.callers.fetch_add(1, Ordering::SeqCst);
+        Ending(&self.exit.callers)
+    }
+
+    /// Waits for threads that end the loops. In the child of a fork they do not exist.
+    pub(super) fn await_ending(&self) {
+        while self.exit.callers.load(Ordering::SeqCst) > 0 && fork::descent() == self.exit.made {
+            std::thread::sleep(Duration::from_micros(50));
         }
     }
 
@@ -94,6 +119,7 @@ impl Session {
 
     /// Asks the loops to end and to return `status`.
     pub fn exit_with(&self, status: i32) {
+        let _ending = self.ending();
         self.exit.status.store(status, Ordering::SeqCst);
         self.exit();
     }
@@ -147,6 +173,15 @@ impl Session {
         if let Some(bell) = self.exit.bell.get() {
             let _ = bell.write(1);
         }
+    }
+}
+
+/// A thread ends the loops.
+pub(super) struct Ending<'a>(&'a AtomicU32);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

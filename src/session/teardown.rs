@@ -72,8 +72,9 @@ impl Session {
 
     /// The session is going away: the daemon is told, and requests that it still holds become stale.
     ///
-    /// Waits for replies that other threads are sending at this moment.
+    /// Waits for replies that other threads are sending at this moment, and for those that have ended its loops.
     pub fn destroy(&self) {
+        self.await_ending();
         self.end();
         self.forsake_requests();
     }
@@ -97,6 +98,7 @@ impl Session {
         if !self.is_recoverable() {
             return Err(Errno::ENOTSUP);
         }
+        let _ending = self.ending();
         let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
         self.exit();
         // First of all: what is still under way gets no answer from here, and so comes to the successor.

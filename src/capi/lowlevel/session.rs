@@ -364,7 +364,8 @@ pub unsafe fn destroy(se: *mut fuse_session) {
 /// Ends a session and frees it, after the destroy callback if INIT was answered and DESTROY did not come.
 ///
 /// Requests that were not replied to become stale: a later reply is refused with a log line. Does not unmount. NULL
-/// does nothing. No loop may be running, and no other thread may use the session afterwards. Since libfuse 3.0.
+/// does nothing. No loop may be running, and no other thread may use the session afterwards; for threads that are still
+/// in fuse_session_exit() or fuse_session_detach(), by which they ended its loop, it waits. Since libfuse 3.0.
 ///
 /// # Safety
 /// `se` is null or a session that nobody uses any more.
