@@ -199,9 +199,11 @@ static void pt_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *fro
 
 static void pt_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	int copy = fi->fh == the_kernels ? -1 : dup(fd_of(fi));
+
 	(void)ino;
 	/* Some file systems report errors of earlier writes when a descriptor is closed. */
-	fuse_reply_err(req, fi->fh == the_kernels || close(dup(fd_of(fi))) == 0 ? 0 : errno);
+	fuse_reply_err(req, fi->fh == the_kernels || (copy >= 0 && close(copy) == 0) ? 0 : errno);
 }
 
 static void pt_fsync(fuse_req_t req, fuse_ino_t ino, int data_only, struct fuse_file_info *fi)
