@@ -8,7 +8,8 @@
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again. --leave: leaves the mount when a reply of so many bytes is about to be sent,
- * which comes too late then. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGUSR2: pauses, resumes.
+ * which comes too late then. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
+ * the loop is doing. SIGUSR2: pauses, resumes.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
@@ -326,16 +327,23 @@ static void leave(int signal)
     planned(signal);
 }
 
-/* Pauses the session at every other SIGUSR2, resumes it at the next. */
+/* Pauses the session at every other SIGUSR2, resumes it at the next; detaches it at a SIGALRM. */
 static void *pauser(void *set)
 {
+    bool paused = false;
     for (int number;;) {
         sigwait(set, &number);
-        say("paused: %d\n", fuse_session_pause(session, 300));
-        sigwait(set, &number);
-        say("resumed: %d\n", fuse_session_resume(session));
+        if (number == SIGALRM) {
+            leaver = pthread_self();
+            leaves = true;
+            return detach(NULL);
+        }
+        if (paused)
+            say("resumed: %d\n", fuse_session_resume(session));
+        else
+            say("paused: %d\n", fuse_session_pause(session, 300));
+        paused = !paused;
     }
-    return NULL;
 }
 
 int main(int argc, char **argv)
@@ -344,6 +352,7 @@ int main(int argc, char **argv)
     pthread_t thread;
     sigemptyset(&pausing);
     sigaddset(&pausing, SIGUSR2);
+    sigaddset(&pausing, SIGALRM);
     pthread_sigmask(SIG_BLOCK, &pausing, NULL);
     struct fuse_args args = FUSE_ARGS_INIT(argc, argv);
     struct fuse_cmdline_opts cmdline;

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -521,3 +522,31 @@ def test_a_daemon_of_systemds(kept, guard, manager):
     kept.look()
     assert second.stop() == 0
     wait_until(lambda: manager.names() == [], "an empty store")
+
+
+def asks(path, seconds):
+    """Asks again and again; how often."""
+    count, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        os.stat(path)
+        count += 1
+    return count
+
+
+def test_a_daemon_leaves_at_once(kept, guard, manager):
+    """With clones of the device, and requests that are just being read: all of them are the successor's."""
+    command = [kept.program, f"--source={kept.source}", "-o", "clone_fd", guard.mountpoint]
+    daemon = guard.start(kept.library, command, env=manager.env()).wait_mounted()
+    with ThreadPoolExecutor() as threads:
+        load = threads.submit(guard.children, [(asks, guard.mountpoint, 1.5)] * 4)
+        while not load.done():
+            time.sleep(0.2)
+            daemon.signal(signal.SIGALRM)
+            assert daemon.wait() == 0 and "detach: 0" in daemon.output()
+            argv, fds = manager.passing(command)
+            daemon = guard.start(kept.library, argv, env=manager.env(), pass_fds=fds)
+            wait_until(lambda: "init" in daemon.output(), "successor")
+        assert all(load.result())
+    # When it serves it hears signals.
+    assert guard.child(os.stat, guard.mountpoint)
+    assert daemon.stop() == 0

@@ -7,11 +7,14 @@
 
 mod busy;
 mod capabilities;
+mod clones;
 mod cuse;
 mod detour;
 mod early;
 mod edition;
 mod exit;
+#[cfg(test)]
+mod fixture;
 mod handler;
 mod inbox;
 pub mod inflight;
@@ -47,6 +50,7 @@ use crate::mount;
 use crate::transport::pipe::Outgoing;
 use crate::transport::{Channel, Splice};
 use busy::BusyPoll;
+use clones::Clones;
 use core::ffi::c_void;
 use detour::{Detour, Why};
 use early::SyncInit;
@@ -147,9 +151,7 @@ pub struct Session {
     buf_size: AtomicUsize,
     /// Where the session's fd is.
     channel: OnceLock<Channel>,
-    /// Further channels of the connection. One that is no longer used is kept for the next worker: closing it would
-    /// abort the requests that were read from it and are not answered yet.
-    clones: Mutex<Vec<Arc<Channel>>>,
+    clones: Mutex<Clones>,
     mount_options: mount::Options,
     mount: Mutex<Option<teardown::Mounted>>,
     sync_init: SyncInit,
@@ -189,7 +191,7 @@ impl Session {
             stage: AtomicU8::new(Stage::NEW),
             started: AtomicBool::new(false),
             channel: OnceLock::new(),
-            clones: Mutex::new(Vec::new()),
+            clones: Mutex::default(),
             mount: Mutex::new(None),
             sync_init: SyncInit::default(),
             interrupts: Interrupts::default(),

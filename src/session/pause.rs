@@ -55,9 +55,8 @@ impl Session {
     /// the session is not on a device, ENOTCONN when it is not connected.
     pub fn pause(&self, timeout: Duration) -> Result<usize, Errno> {
         self.channel()?.as_device().ok_or(Errno::ENOTSUP)?;
-        self.pause.wanted.store(true, Ordering::SeqCst);
         // Whoever is about to receive comes back at once, whoever does so already is woken.
-        self.set_all_nonblocking(true)?;
+        self.set_paused(true)?;
         let end = Instant::now().checked_add(timeout);
         loop {
             self.wake_receivers();
@@ -76,17 +75,17 @@ impl Session {
         busy.max(inflight::each().filter(own).count())
     }
 
-    pub(super) fn set_all_nonblocking(&self, on: bool) -> Result<(), Errno> {
-        for clone in self.clones.lock().iter() {
-            clone.set_nonblocking(on)?;
-        }
-        self.channel()?.set_nonblocking(on).map(drop)
+    /// Has loops wait at the next request boundary, and receives come back, or neither of the two any more.
+    pub(super) fn set_paused(&self, on: bool) -> Result<(), Errno> {
+        let ends = self.ends();
+        self.pause.wanted.store(on, Ordering::SeqCst);
+        ends.all().try_for_each(|end| end.set_nonblocking(on).map(drop))
     }
 
     /// Has the loops go on.
     pub fn resume(&self) -> Result<(), Errno> {
-        let undone = self.set_all_nonblocking(false);
-        self.pause.wanted.store(false, Ordering::SeqCst);
+        self.channel()?;
+        let undone = self.set_paused(false);
         let _lock = self.pause.lock.lock();
         self.pause.resumed.notify_all();
         undone

@@ -146,19 +146,13 @@ impl Pool<'_> {
         started
     }
 
-    /// The channel of a worker under clone_fd: one that an earlier worker left, or a new one. Without one it serves
-    /// from the shared channel.
+    /// The channel of a worker under clone_fd. Without one it serves from the shared channel.
     fn own_channel(&self) -> Option<Arc<Channel>> {
         if !self.config.clone_fd {
             return None;
         }
-        if let Some(channel) = self.session.clones.lock().pop() {
-            return Some(channel);
-        }
-        let made = self.session.channel().and_then(Channel::try_clone);
-        // One that is not kept would take its requests with it if the process died.
-        let made = made.and_then(|clone| self.session.keep_clone(&clone).map(|()| clone));
-        made.map(Arc::new).inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
+        let clone = self.session.lend_clone();
+        clone.inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mount and unmount, DESTROY, and the end of a session.
 
-use super::{Session, Stage, inflight, start};
+use super::{Channel, Session, Stage, inflight, start};
 use crate::mount::{self, Mount};
 use crate::transport::fd;
 use nix::errno::Errno;
@@ -51,17 +51,6 @@ impl Session {
         }
     }
 
-    /// Closes every end of the connection, which makes the kernel end what is in flight.
-    fn retire(&self, nowhere: BorrowedFd<'_>) {
-        self.close_rings();
-        let clones = self.clones.lock();
-        for channel in clones.iter().map(AsRef::as_ref).chain(self.channel.get()) {
-            if let Err(errno) = channel.retire(nowhere) {
-                log::error!("closing device: {}", errno.desc());
-            }
-        }
-    }
-
     /// Serves nothing any more and calls the handler's destroy, if its init was called.
     pub(super) fn end(&self) {
         self.enter(Stage::ENDED);
@@ -102,7 +91,7 @@ impl Session {
         let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
         self.exit();
         // First of all: what is still under way gets no answer from here, and so comes to the successor.
-        self.retire(nowhere.as_fd());
+        retire(self.ends().all(), nowhere.as_fd());
         self.enter(Stage::ENDED);
         self.started.store(false, Ordering::SeqCst);
         self.forsake_requests();
@@ -111,7 +100,16 @@ impl Session {
     }
 }
 
-/// The session's device on its way out: dropped, it is closed, with all its clones.
+/// Closes ends of the connection.
+fn retire<'e>(ends: impl Iterator<Item = &'e Channel>, nowhere: BorrowedFd<'_>) {
+    for end in ends {
+        if let Err(errno) = end.retire(nowhere) {
+            log::error!("closing device: {}", errno.desc());
+        }
+    }
+}
+
+/// The session's device on its way out: dropped, it is closed, with its clones, which makes the kernel end what is in flight.
 struct Closing<'a> {
     device: BorrowedFd<'a>,
     session: &'a Session,
@@ -126,6 +124,8 @@ impl AsFd for Closing<'_> {
 
 impl Drop for Closing<'_> {
     fn drop(&mut self) {
-        self.session.retire(self.nowhere.as_fd());
+        self.session.close_rings();
+        // A clone that a worker uses is left to it: what it reads there says that the session is over, a closed one fails.
+        retire(self.session.ends().idle(), self.nowhere.as_fd());
     }
 }

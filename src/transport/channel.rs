@@ -201,6 +201,12 @@ impl Channel {
         fcntl(&fd, FcntlArg::F_SETFL(wanted)).map(|_| true)
     }
 
+    /// Whether receiving waits for a message, on a device that does.
+    pub fn waits(&self) -> bool {
+        let flags = self.as_device().and_then(|fd| fcntl(&fd, FcntlArg::F_GETFL).ok());
+        flags.is_some_and(|flags| !OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK))
+    }
+
     /// Closes this end of the connection, but keeps the fd's number taken until the channel is dropped, so that a
     /// thread that still uses it meets EBADF and never a stranger's file. `nowhere` is what the number leads to then,
     /// see [`super::fd::nowhere`].

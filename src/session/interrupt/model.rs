@@ -1,46 +1,12 @@
 //! An interrupt before, during and after its request, in every order that threads may take. Run by `scripts/model`.
 
-use super::super::handler::{Handler, Provides};
+use super::super::fixture::session;
 use super::super::inflight::{Arrival, Marks, Slot, Token, find, take};
-use super::super::{Config, Kind};
 use super::*;
-use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
-use crate::abi::wire::{InHeader, NotifyRetrieveIn};
-use crate::decode::Operation;
-use crate::mount;
+use crate::abi::wire::InHeader;
 use loom::thread;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-
-struct Nobody;
-
-impl Handler for Nobody {
-    fn provides(&self) -> Provides {
-        Provides::empty()
-    }
-    fn init(&self, _: &mut fuse_conn_info) {}
-    fn destroy(&self) {}
-    fn call(&self, _: &Session, _: Token, _: &InHeader, _: &Operation<'_>) {}
-    fn retrieved(&self, _: Token, _: &InHeader, _: &NotifyRetrieveIn, _: usize, _: &mut fuse_bufvec) {}
-}
-
-/// A session, and where its messages go.
-fn session() -> (Arc<Session>, UnixDatagram) {
-    let config = Config {
-        debug: false,
-        deny_others: false,
-        max_read: 0,
-        compat_file_info: false,
-        io_uring: None,
-        busy_poll: Default::default(),
-        userdata: 0,
-    };
-    let session = Session::new(config, Kind::FileSystem, Box::new(Nobody), mount::Options::new());
-    let (ours, kernel) = UnixDatagram::pair().unwrap();
-    kernel.set_nonblocking(true).unwrap();
-    session.connect(Channel::device(ours.into())).unwrap();
-    (session, kernel)
-}
 
 fn sent_back(kernel: &UnixDatagram) -> usize {
     std::iter::from_fn(|| kernel.recv(&mut [0; 100]).ok()).count()

@@ -200,7 +200,7 @@ impl Crew for Pool<'_> {
     fn ended(&self, worker: &Worker) {
         self.session.loop_ends();
         if let Some(channel) = &worker.channel {
-            self.session.clones.lock().push(channel.clone());
+            self.session.give_clone_back(channel.clone());
         }
         self.workers.leave(worker.receiving.load(Ordering::Relaxed));
         self.session.ring();

@@ -28,13 +28,7 @@ impl Session {
         let reply = entry.reply.as_ref().unwrap_or(&failed);
         let payload = [IoSlice::new(&reply.payload)];
         let parts: &[IoSlice<'_>] = if reply.payload.is_empty() { &[] } else { &payload };
-        let clones = self.clones.lock();
-        let ends = self.channel().into_iter().chain(clones.iter().map(AsRef::as_ref));
         // Only the end that it was read from knows it; none does if the reply had been sent.
-        for end in ends {
-            if self.send(end, entry.unique, reply.error, parts).is_ok() {
-                return;
-            }
-        }
+        self.ends().all().any(|end| self.send(end, entry.unique, reply.error, parts).is_ok());
     }
 }

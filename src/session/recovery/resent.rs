@@ -78,7 +78,7 @@ impl Session {
     pub(super) fn ask_again(&self, channel: &Channel) -> Result<(), Errno> {
         let Some(state) = self.state() else { return Ok(()) };
         // A predecessor may have died while it was paused.
-        self.set_all_nonblocking(false)?;
+        self.set_paused(false)?;
         match self.ask_for_resend() {
             Ok(()) => {}
             Err(Errno::EINVAL) => {

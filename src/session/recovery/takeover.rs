@@ -14,7 +14,6 @@ use crate::session::{Stage, start};
 use crate::transport::{Channel, fd};
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use zerocopy::IntoBytes;
 
@@ -56,7 +55,7 @@ impl Session {
             return refuse(Errno::EBUSY, "it has a state already");
         }
         let channel = self.take_device(device)?;
-        self.clones.lock().extend(clones.into_iter().map(|clone| Arc::new(Channel::device(clone))));
+        self.inherit_clones(clones);
         start::connected();
         if saved.fixed.negotiated != 0 {
             self.replay_init(&saved, channel)?;
