@@ -410,6 +410,13 @@ def test_a_pause_says_what_is_not_answered(mount, guard):
     assert second.stop() == 0
 
 
+@pytest.mark.parametrize("loop", ["single", "pool", "clone"])
+def test_pauses_of_every_length(guard, libs, compiled, loop):
+    library = libs["so4"]
+    done = guard.run(library, [compiled(library, HERE / "pauses.c"), loop, guard.mountpoint])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_calls(guard, libs, compiled):
     """What each function returns, called as it must not be, too."""
     library = libs["so4"]

@@ -1,6 +1,6 @@
 //! Parking the loops at a request boundary, so that nothing is under way while something is replaced.
 
-use super::{Session, inflight};
+use super::{Channel, Session, inflight};
 use nix::errno::Errno;
 use parking_lot::{Condvar, Mutex};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -51,6 +51,23 @@ impl Session {
         self.pause.parked.fetch_sub(1, Ordering::SeqCst);
     }
 
+    /// Whether a loop to which nothing came is to go on: it was woken, or met a pause, which may be over by now.
+    #[cold]
+    pub(super) fn forgive(&self, channel: &Channel, errno: Errno) -> Result<(), Errno> {
+        match errno {
+            Errno::EINTR => Ok(()),
+            Errno::EAGAIN if self.meets_pause(channel) => Ok(()),
+            errno => Err(errno),
+        }
+    }
+
+    /// Whether a receive that did not wait met a pause, and not a device that the daemon made so.
+    fn meets_pause(&self, channel: &Channel) -> bool {
+        // No pause begins or ends while they are held.
+        let _ends = self.ends();
+        self.is_paused() || channel.waits()
+    }
+
     /// Has the loops wait and waits for requests in flight, for so long at most. Returns how many are left. ENOTSUP when
     /// the session is not on a device, ENOTCONN when it is not connected.
     pub fn pause(&self, timeout: Duration) -> Result<usize, Errno> {
@@ -89,5 +106,26 @@ impl Session {
         let _lock = self.pause.lock.lock();
         self.pause.resumed.notify_all();
         undone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::session;
+    use super::*;
+
+    #[test]
+    fn a_pause_that_is_over_ends_no_loop() {
+        let (session, _kernel) = session();
+        let channel = session.channel().unwrap();
+        session.pause(Duration::ZERO).unwrap();
+        let received = channel.recv(&mut [0; 8]).unwrap_err();
+        assert_eq!(session.forgive(channel, received), Ok(()));
+        session.resume().unwrap();
+        assert_eq!((received, session.forgive(channel, received)), (Errno::EAGAIN, Ok(())));
+        // A device that the daemon made so.
+        channel.set_nonblocking(true).unwrap();
+        assert_eq!(session.forgive(channel, Errno::EAGAIN), Err(Errno::EAGAIN));
+        assert_eq!(session.forgive(channel, Errno::EBADF), Err(Errno::EBADF));
     }
 }

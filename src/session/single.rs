@@ -71,9 +71,11 @@ impl Session {
             match received {
                 Ok(false) => break Ok(()),
                 Ok(true) => inbox.process(self, channel),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EAGAIN) if self.is_paused() => {}
-                Err(errno) => break Err(errno),
+                Err(errno) => {
+                    if let Err(errno) = self.forgive(channel, errno) {
+                        break Err(errno);
+                    }
+                }
             }
             if process.is_child() {
                 report_child();

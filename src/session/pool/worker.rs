@@ -94,7 +94,7 @@ impl Pool<'_> {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
                 Err(errno) => {
-                    self.forgive(errno)?;
+                    self.session.forgive(channel, errno)?;
                     continue;
                 }
             }
@@ -113,16 +113,6 @@ impl Pool<'_> {
             if !self.stays() {
                 return Ok(());
             }
-        }
-    }
-
-    /// Nothing came: whether the worker is to go on.
-    #[cold]
-    fn forgive(&self, errno: Errno) -> Result<(), Errno> {
-        match errno {
-            Errno::EINTR => Ok(()),
-            Errno::EAGAIN if self.session.is_paused() => Ok(()),
-            errno => Err(errno),
         }
     }
 
