@@ -72,7 +72,7 @@ impl Session {
     fn forsake_requests(&self) {
         for slot in inflight::each() {
             while slot.session() == self.address() && (slot.token().is_some() || slot.is_busy()) {
-                if slot.token().and_then(|token| slot.claim(token)).is_none() {
+                if slot.claim_of(self.address()).is_none() {
                     std::thread::sleep(Duration::from_micros(50));
                 }
             }

@@ -13,11 +13,16 @@ fn arrive(unique: u64) -> Token {
 }
 
 fn arrive_for(unique: u64, server: usize) -> Token {
+    arrive_at(0, unique, server)
+}
+
+/// A request of one of several sessions.
+fn arrive_at(session: usize, unique: u64, server: usize) -> Token {
     take().expect("a slot is free").arrive(&Arrival {
         head: &InHeader { unique, nodeid: unique, opcode: unique as u32, ..InHeader::default() },
         flags: 0,
         umask: 0,
-        session: core::ptr::null_mut(),
+        session: core::ptr::without_provenance_mut(session),
         channel: core::ptr::null_mut(),
         userdata: core::ptr::null_mut(),
         marks: Marks::empty(),
@@ -96,6 +101,23 @@ fn a_pin_holds_the_request_in_place() {
         drop(slot(next).claim(next));
         pinned.join().unwrap();
         other.join().unwrap();
+        assert_eq!(unused(), 2);
+    });
+}
+
+/// A session that ends takes what is its own, whosoever the slot is by then.
+#[test]
+fn a_request_is_claimed_for_its_own_session_only() {
+    loom::model(|| {
+        let token = arrive_at(1, 6, 0);
+        let ending = thread::spawn(move || {
+            let claim = slot(token).claim_of(core::ptr::without_provenance_mut(1));
+            claim.is_some_and(|claim| claim.slot().unique() == 6)
+        });
+        let answered = slot(token).claim(token).is_some();
+        let next = arrive_at(2, 8, 0);
+        assert_eq!(u32::from(answered) + u32::from(ending.join().unwrap()), 1);
+        assert!(slot(next).claim(next).is_some());
         assert_eq!(unused(), 2);
     });
 }

@@ -206,6 +206,13 @@ impl Slot {
         }
     }
 
+    /// The same for whatever request of that session lives here now.
+    pub fn claim_of(&'static self, session: *mut c_void) -> Option<Claim> {
+        // The token comes first: if the slot became another session's after it, the claim fails.
+        let token = self.token()?;
+        if self.session() == session { self.claim(token) } else { None }
+    }
+
     #[cold]
     fn claim_pinned(&'static self, token: Token, mut state: u64) -> Option<Claim> {
         loop {
