@@ -63,14 +63,17 @@ impl Session {
         }
         match self.find_or_keep(Early { unique, target, channel: address(channel), since: Instant::now() }) {
             Found::Pinned(pin) => pin.interrupt(),
-            Found::Kept { displaced: Some(early) } => self.send_back(channel, early),
+            Found::Kept { displaced: Some(early) } => self.send_back(early),
             Found::Kept { displaced: None } => {}
         }
     }
 
-    /// Gives an interrupt back to the kernel, which sends it again if it still has the request.
-    fn send_back(&self, channel: &Channel, early: Early) {
-        let _ = self.send(channel, early.unique, -(Errno::EAGAIN as i32), &[]);
+    /// Gives an interrupt back to the kernel, which sends it again if it still has the request. It goes the way it came: on
+    /// others the kernel does not find the request.
+    fn send_back(&self, early: Early) {
+        if let Some(channel) = self.ends().all().find(|end| address(end) == early.channel) {
+            let _ = self.send(channel, early.unique, -(Errno::EAGAIN as i32), &[]);
+        }
     }
 
     /// Finds the request that is meant, or keeps the interrupt for it.
@@ -128,11 +131,35 @@ impl Session {
         self.interrupts.count.fetch_sub(1, Ordering::SeqCst);
         drop(early);
         if mine.is_none() && !rings {
-            self.send_back(channel, met);
+            self.send_back(met);
         } else if mine.is_some()
             && let Some(pin) = inflight::find(token).and_then(|slot| slot.pin(token))
         {
             pin.mark_interrupted();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{end, session};
+    use super::*;
+    use crate::abi::wire::OutHeader;
+    use zerocopy::FromBytes;
+
+    #[test]
+    fn one_too_many_goes_back_the_way_it_came() {
+        let (session, kernel) = session();
+        let (clone, kernel_of_clone) = end();
+        let clone = session.add_clone(clone).unwrap();
+        for n in 0..KEPT as u64 {
+            session.interrupt(&clone, 2 * n + 1, 2 * n);
+        }
+        session.interrupt(session.channel().unwrap(), 4001, 4000);
+        let mut reply = [0; 100];
+        assert!(kernel.recv(&mut reply).is_err());
+        assert_eq!(kernel_of_clone.recv(&mut reply).unwrap(), size_of::<OutHeader>());
+        let (head, _) = OutHeader::read_from_prefix(&reply).unwrap();
+        assert_eq!((head.unique, head.error), (1, -(Errno::EAGAIN as i32)));
     }
 }
