@@ -1,6 +1,6 @@
 /*
- * Pauses and resumes for a second, again and again, while two processes ask now and then. Says what the loop returned; the exit status
- * is 0 if that was 0 and all went on.
+ * Pauses and resumes for a second, again and again, while two processes ask now and then. Says what the loop returned; the
+ * exit status is 0 if that was 0 and all went on.
  *
  *   pauses single|pool|clone <mountpoint>
  *

@@ -3,18 +3,20 @@
 mod gate;
 
 use super::Session;
+use crate::transport::Channel;
+use crate::transport::fork::{Entered, Inside};
 use crate::transport::wake::{Alarm, AlarmSet, Thread};
-use crate::transport::{Channel, fork};
 use gate::{Ends, Gate};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use std::os::fd::AsFd;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 /// State of the exit protocol.
+#[derive(Default)]
 pub struct Exit {
     gate: Gate,
     /// What the loops return: 0, a negative errno, or the number of the signal that ended the session.
@@ -24,16 +26,7 @@ pub struct Exit {
     /// Wakes the thread that waits for a pool; made with the first pool.
     bell: OnceLock<EventFd>,
     /// Threads in calls that end the loops.
-    callers: AtomicU32,
-    /// [`fork::descent`] of these threads.
-    made: u32,
-}
-
-impl Default for Exit {
-    fn default() -> Self {
-        let (gate, status, alarm, bell) = (Gate::default(), AtomicI32::default(), Alarm::default(), OnceLock::new());
-        Self { gate, status, alarm, bell, callers: AtomicU32::default(), made: fork::descent() }
-    }
+    callers: Inside,
 }
 
 /// What ends the receives of a session's single-threaded loop.
@@ -93,16 +86,13 @@ impl Session {
 
     /// The calling thread ends the loops. Whoever waits for these may be about to free the session before it is done, and
     /// [waits](Self::await_ending) until the guard is dropped, which is the last that it does with it. Async-signal-safe.
-    pub(super) fn ending(&self) -> Ending<'_> {
-        self.exit.callers.fetch_add(1, Ordering::SeqCst);
-        Ending(&self.exit.callers)
+    pub(super) fn ending(&self) -> Entered<'_> {
+        self.exit.callers.enter()
     }
 
-    /// Waits for threads that end the loops. In the child of a fork they do not exist.
+    /// Waits for threads that end the loops.
     pub(super) fn await_ending(&self) {
-        while self.exit.callers.load(Ordering::SeqCst) > 0 && fork::descent() == self.exit.made {
-            std::thread::sleep(Duration::from_micros(50));
-        }
+        self.exit.callers.wait_until_empty();
     }
 
     /// Wakes the threads that are receiving.
@@ -173,15 +163,6 @@ impl Session {
         if let Some(bell) = self.exit.bell.get() {
             let _ = bell.write(1);
         }
-    }
-}
-
-/// A thread ends the loops.
-pub(super) struct Ending<'a>(&'a AtomicU32);
-
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -3,8 +3,10 @@
 //! A callback may fork, and its child may reply, or return and serve on. Then parent and child have the same pipes: what
 //! one of them puts in, the other could take out. So neither uses a pipe again that is older than the fork.
 
+use nix::unistd::getpid;
 use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Forks that this process has taken part in, as parent or as child.
 static FORKS: AtomicU32 = AtomicU32::new(0);
@@ -59,5 +61,85 @@ impl Watch {
     pub fn is_child(&mut self) -> bool {
         let now = DESCENT.load(Ordering::Relaxed);
         core::mem::replace(&mut self.0, now) != now
+    }
+}
+
+/// How many threads are in a piece of code. Those of the process that this one was forked from are not here to leave it, and
+/// do not count.
+#[derive(Debug, Default)]
+pub struct Inside(AtomicU64);
+
+/// Bits for the threads. Above them is the number of their process.
+const THREADS: u32 = 32;
+
+impl Inside {
+    /// Nobody is.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    /// The calling thread is, until the guard is dropped. Async-signal-safe.
+    pub fn enter(&self) -> Entered<'_> {
+        let one_more = |word| Some(here() << THREADS | (threads(word) + 1));
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        Entered(&self.0)
+    }
+
+    /// Waits until nobody is.
+    pub fn wait_until_empty(&self) {
+        while threads(self.0.load(Ordering::SeqCst)) > 0 {
+            std::thread::sleep(Duration::from_micros(50));
+        }
+    }
+}
+
+/// Threads of this process that a word counts.
+fn threads(word: u64) -> u64 {
+    if word >> THREADS == here() { word & ((1 << THREADS) - 1) } else { 0 }
+}
+
+/// The number of this process.
+fn here() -> u64 {
+    u64::from(getpid().as_raw().cast_unsigned())
+}
+
+/// A thread is inside.
+#[derive(Debug)]
+pub struct Entered<'i>(&'i AtomicU64);
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let one_less = |word| threads(word).checked_sub(1).map(|left| here() << THREADS | left);
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_inside_is_waited_for() {
+        static INSIDE: Inside = Inside::new();
+        static LEFT: AtomicU32 = AtomicU32::new(0);
+        let (first, second) = (INSIDE.enter(), INSIDE.enter());
+        drop(first);
+        let thread = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            LEFT.store(1, Ordering::SeqCst);
+            drop(second);
+        });
+        INSIDE.wait_until_empty();
+        assert_eq!(LEFT.load(Ordering::SeqCst), 1);
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn who_was_inside_before_a_fork_is_not() {
+        let elsewhere = u64::from(u32::MAX);
+        let inside = Inside(AtomicU64::new(elsewhere << THREADS | 1));
+        inside.wait_until_empty();
+        drop(inside.enter());
+        inside.wait_until_empty();
     }
 }

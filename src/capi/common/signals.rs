@@ -7,31 +7,28 @@ use crate::abi::c::common::fuse_session;
 use crate::capi::log;
 use crate::capi::result::ToC;
 use crate::session::Session;
+use crate::transport::fork::Inside;
 use core::ffi::c_int;
 use nix::errno::Errno;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 /// Signals that end the session: the loop returns their number.
 const ENDING: [c_int; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 
 /// The session that signals end: the last one that asked for it.
 static SESSION: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
-/// Threads in the handler.
-static HANDLING: AtomicU32 = AtomicU32::new(0);
-/// How long a handler takes at most, in steps of 50 microseconds: in the child of a fork there may be none any more.
-const STEPS: u32 = 20_000;
+/// Threads in a handler.
+static HANDLING: Inside = Inside::new();
 
 extern "C" fn end(signal: c_int) {
-    HANDLING.fetch_add(1, Ordering::SeqCst);
+    let _handling = HANDLING.enter();
     let session = SESSION.load(Ordering::SeqCst);
-    // SAFETY: the pointer is null or a session's: fuse_session_destroy() takes it out before it frees the session.
+    // SAFETY: the pointer is null or a session's: fuse_session_destroy() takes it out before it frees the session, and waits.
     if let Some(session) = unsafe { session.as_ref() } {
         let errno = Errno::last();
         session.exit_with(signal);
         errno.set();
     }
-    HANDLING.fetch_sub(1, Ordering::SeqCst);
 }
 
 /// A handler of its own, and not SIG_IGN, so that removing the handlers can tell whether the daemon ignores SIGPIPE.
@@ -151,10 +148,5 @@ pub fn remove(se: *const fuse_session) {
 /// The session is going away: signals must not reach it any more, on other threads neither.
 pub fn forget(se: *mut fuse_session) {
     let _ = SESSION.compare_exchange(se.cast(), core::ptr::null_mut(), Ordering::SeqCst, Ordering::SeqCst);
-    for _ in 0..STEPS {
-        if HANDLING.load(Ordering::SeqCst) == 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_micros(50));
-    }
+    HANDLING.wait_until_empty();
 }

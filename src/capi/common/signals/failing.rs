@@ -3,7 +3,7 @@
 //! The handler runs on whatever stack and in whatever state the thread has left, so it allocates nothing: glibc writes
 //! the backtrace into an anonymous file, from which it goes line by line to the log.
 
-use super::{Handled, SESSION, replace};
+use super::{HANDLING, Handled, SESSION, replace};
 use crate::abi::c::log::FUSE_LOG_ERR;
 use crate::capi::log;
 use core::ffi::{CStr, c_int, c_void};
@@ -37,14 +37,19 @@ extern "C" fn fail(signal: c_int) {
     for (signal, handler) in handlers() {
         let _ = replace(signal, handler as *const () as usize, libc::SIG_DFL);
     }
-    // SAFETY: the pointer is null or a session's: fuse_session_destroy() takes it out before it frees the session.
-    if let Some(session) = unsafe { SESSION.load(Ordering::SeqCst).as_ref() } {
-        session.exit();
-    }
+    end_session();
     announce(signal);
     let _ = show_backtrace();
     // SAFETY: ends the process; SIGABRT has its default disposition, or one that the program chose.
     unsafe { libc::abort() };
+}
+
+fn end_session() {
+    let _handling = HANDLING.enter();
+    // SAFETY: the pointer is null or a session's: fuse_session_destroy() takes it out before it frees the session, and waits.
+    if let Some(session) = unsafe { SESSION.load(Ordering::SeqCst).as_ref() } {
+        session.exit();
+    }
 }
 
 fn announce(signal: c_int) {
