@@ -7,6 +7,7 @@ mod device;
 mod early;
 mod escape;
 mod helper;
+mod id;
 mod kernel;
 mod options;
 mod process;
@@ -19,6 +20,7 @@ mod utab;
 pub use device::occupy_standard_streams;
 pub use early::Early;
 pub use helper::print_version as print_helper_version;
+pub use id::MountId;
 pub use options::Options;
 
 use kernel::Mounted;
@@ -38,7 +40,7 @@ enum Kind {
     Inherited,
     Made {
         path: CString,
-        id: Option<u64>,
+        id: Option<MountId>,
         recorded: bool,
         guard: Option<helper::Guard>,
     },
@@ -63,7 +65,7 @@ pub fn mount(mountpoint: &CStr, options: &Options, early: Option<&dyn Early>) ->
         return Mount::of_kernel(target, mounted, options);
     }
     let (device, guard) = helper::mount(&target, options, early)?;
-    let id = target::mount_id(&target.path);
+    let id = MountId::at(&target.path);
     Ok((Mount(Kind::Made { path: target.path, id, recorded: false, guard }), device))
 }
 
@@ -83,12 +85,12 @@ impl Mount {
     }
 
     /// A mount that a predecessor made, where and under which number. An empty path: somebody else made it.
-    pub fn taken_over(path: CString, id: Option<u64>, recorded: bool) -> Self {
+    pub fn taken_over(path: CString, id: Option<MountId>, recorded: bool) -> Self {
         Self(if path.is_empty() { Kind::Inherited } else { Kind::Made { path, id, recorded, guard: None } })
     }
 
     /// What a successor has to know to unmount it; none where that is somebody else's.
-    pub fn made(&self) -> Option<(&CStr, Option<u64>, bool)> {
+    pub fn made(&self) -> Option<(&CStr, Option<MountId>, bool)> {
         match &self.0 {
             Kind::Inherited => None,
             Kind::Made { path, id, recorded, .. } => Some((path, *id, *recorded)),

@@ -1,10 +1,8 @@
-//! Where a mount goes, and how it is recognised there later.
+//! Where a mount goes.
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, stat};
+use nix::sys::stat::{SFlag, stat};
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// A mountpoint that exists and may be mounted over.
@@ -39,19 +37,4 @@ impl Target {
         }
         Ok(Self { path, kind })
     }
-}
-
-/// The kernel's number for the mount that a path leads to; None when it cannot be told (/proc is missing, say).
-///
-/// This asks nothing of the mounted file system, which may not be served yet, or no longer.
-pub fn mount_id(path: &CStr) -> Option<u64> {
-    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    mount_id_of(open(path, flags, Mode::empty()).ok()?.as_fd())
-}
-
-/// As [`mount_id`], for the mount that something open is on.
-pub fn mount_id_of(fd: BorrowedFd<'_>) -> Option<u64> {
-    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd())).ok()?;
-    let id = info.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
-    id.trim().parse().ok()
 }

@@ -162,7 +162,7 @@ fn both_ways_to_mount_look_the_same() {
         let [by_descriptors, by_one_call] = [kernel::mount_by_descriptors, kernel::mount_by_one_call].map(|way| {
             let mounted = way(&target, &given).unwrap().expect("root may mount");
             let shown = place.mounted().unwrap();
-            assert_eq!(mounted.id, target::mount_id(&target.path), "{items:?}");
+            assert_eq!(mounted.id, MountId::at(&target.path), "{items:?}");
             drop(mounted);
             umount2(&place.0, MntFlags::MNT_DETACH).unwrap();
             shown
@@ -222,6 +222,22 @@ fn only_our_own_mount_is_taken_down() {
     tmpfs(&instead);
     ours.unmount(device);
     assert!(instead.mounted().unwrap().contains("tmpfs other"), "mounted after ours was gone");
+}
+
+/// The connection lives on in a copy, as a container has it, while another mount gets the number in the mount table.
+#[test]
+fn a_mount_with_our_number_is_not_ours() {
+    if !can_mount() {
+        return;
+    }
+    let none: Option<&str> = None;
+    let (place, copy) = (Place::new(), Place::new());
+    let (ours, device) = mount(&place.c(), &Options::new()).unwrap();
+    nix::mount::mount(Some(&place.0), &copy.0, none, MsFlags::MS_BIND, none).unwrap();
+    umount2(&place.0, MntFlags::MNT_DETACH).unwrap();
+    nix::mount::mount(Some("other"), &place.0, Some("tmpfs"), MsFlags::empty(), none).unwrap();
+    ours.unmount(device);
+    assert!(place.mounted().unwrap().contains("tmpfs other"));
 }
 
 #[test]

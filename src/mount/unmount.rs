@@ -1,7 +1,6 @@
 //! Taking a mount down, and only the one that was made.
 
-use super::target::mount_id;
-use super::{Kind, Mount, helper, utab};
+use super::{Kind, Mount, MountId, helper, utab};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, umount2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,14 +38,12 @@ fn is_disconnected(device: BorrowedFd<'_>) -> bool {
 
 /// Whether the path still leads to our mount. After `umount -l` the connection lives on while files are open; what
 /// the path leads to then, or what was mounted over ours, is someone else's. If it cannot be told, the path decides.
-fn is_still_there(path: &CStr, id: Option<u64>) -> bool {
-    let (Some(ours), Some(present)) = (id, mount_id(path)) else {
-        return true;
-    };
-    if ours != present {
+fn is_still_there(path: &CStr, id: Option<MountId>) -> bool {
+    let there = id.and_then(|id| id.is_at(path)).unwrap_or(true);
+    if !there {
         log::warn!("{}: no longer leads to this mount, nothing unmounted", path.to_string_lossy());
     }
-    ours == present
+    there
 }
 
 fn unmount_path(path: &CStr) {

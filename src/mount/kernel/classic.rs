@@ -3,8 +3,9 @@
 use super::{Mounted, parameters, report};
 use crate::mount::device::open_device;
 use crate::mount::escape;
+use crate::mount::id::MountId;
 use crate::mount::options::Options;
-use crate::mount::target::{Target, mount_id};
+use crate::mount::target::Target;
 use nix::errno::Errno;
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -23,7 +24,7 @@ pub fn mount(target: &Target, options: &Options) -> Result<Option<Mounted>, Errn
     }
     match outcome {
         Ok((fstype, source)) => {
-            let id = mount_id(&target.path);
+            let id = MountId::at(&target.path);
             Ok(Some(Mounted { device, fstype, source, id }))
         }
         Err((Errno::EPERM, _)) => Ok(None),

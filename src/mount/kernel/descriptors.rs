@@ -5,8 +5,9 @@ use super::{Mounted, parameters, report};
 use crate::mount::device::open_device;
 use crate::mount::early::{Early, Serving};
 use crate::mount::escape;
+use crate::mount::id::MountId;
 use crate::mount::options::{MS_NOSYMFOLLOW, Options};
-use crate::mount::target::{Target, mount_id_of};
+use crate::mount::target::Target;
 use crate::transport::fsmount::{Attributes, Context, VALUE_MAX, attach};
 use nix::errno::Errno;
 use nix::mount::MsFlags;
@@ -55,7 +56,7 @@ pub fn mount(target: &Target, options: &Options, early: Option<&dyn Early>) -> R
     let served = serving.end(made.is_ok());
     match (made, served) {
         (Ok(mount), Ok(())) => {
-            let id = mount_id_of(mount.as_fd());
+            let id = MountId::of(mount.as_fd());
             Ok(Some(Mounted { device, fstype, source, id }))
         }
         (Err(Failure::Unavailable), _) => Ok(None),

@@ -4,6 +4,7 @@ mod classic;
 mod descriptors;
 
 use super::early::Early;
+use super::id::MountId;
 use super::options::Options;
 use super::target::Target;
 use nix::errno::Errno;
@@ -16,8 +17,8 @@ pub struct Mounted {
     pub device: OwnedFd,
     pub fstype: CString,
     pub source: CString,
-    /// Its number in the mount table, if it is known.
-    pub id: Option<u64>,
+    /// Its number, if it is known.
+    pub id: Option<MountId>,
 }
 
 /// Mounts a new connection, served by `early` meanwhile where the kernel can wait for that. None when the caller may

@@ -57,7 +57,7 @@ impl Session {
         fixed.owner = self.owner;
         if let Some((path, id, recorded)) = mount.made() {
             let fixed = &mut saved.fixed;
-            (fixed.mount_id, fixed.has_mount_id) = (id.unwrap_or(0), id.is_some().into());
+            (fixed.mount_id, fixed.has_mount_id) = (id.map_or(0, u64::from), id.is_some().into());
             fixed.recorded = recorded.into();
             saved.mountpoint = path.to_owned();
         }

@@ -100,7 +100,7 @@ impl Session {
 }
 
 fn mount_of(saved: &Saved) -> Mount {
-    let id = (saved.fixed.has_mount_id != 0).then_some(saved.fixed.mount_id);
+    let id = (saved.fixed.has_mount_id != 0).then_some(saved.fixed.mount_id.into());
     Mount::taken_over(saved.mountpoint.clone(), id, saved.fixed.recorded != 0)
 }
 
