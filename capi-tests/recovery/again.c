@@ -8,7 +8,7 @@
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again. --leave: leaves the mount when a reply of so many bytes is about to be sent,
- * which comes too late then. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
+ * which comes too late then. --leave-forget: when a forget was just read. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
  */
 #define _GNU_SOURCE
@@ -31,14 +31,14 @@
 
 static struct options {
     char *source, *take, *die, *fail;
-    int hand, hold, leave, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
+    int hand, hold, leave, leave_forget, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
 static const struct fuse_opt specs[] = {
     OPTION("--source=%s", source), OPTION("--take=%s", take),     OPTION("--die=%s", die),
     OPTION("--hand=%d", hand),     OPTION("--hold", hold),        OPTION("--unaware", unaware),
-    OPTION("--leave=%d", leave),
+    OPTION("--leave=%d", leave), OPTION("--leave-forget", leave_forget),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
     OPTION("--refuse", refuse), FUSE_OPT_END,
@@ -82,6 +82,21 @@ static void leave_meanwhile(void)
         abort();
     while (fuse_session_fd(session) >= 0)
         usleep(1000);
+}
+
+/* Stands before the C library's: the library reads from the device by it. */
+ssize_t read(int fd, void *buf, size_t size)
+{
+    const struct fuse_in_header { uint32_t len, opcode; } *head = buf;
+    ssize_t got = syscall(SYS_read, fd, buf, size);
+    bool forget = got > 40 && head->len == got && (head->opcode == 2 || head->opcode == 42);
+    if (options.leave_forget && forget && !leaves) {
+        leaves = true;
+        if (pthread_create(&leaver, NULL, detach, NULL))
+            abort();
+        usleep(5000);
+    }
+    return got;
 }
 
 /* Stands before the C library's: what the library sends goes through here. */

@@ -257,6 +257,20 @@ def test_a_reply_that_comes_after_the_detach_is_the_successors_to_send(mount, gu
     assert third.stop() == 0
 
 
+@pytest.mark.parametrize("loop", [["-s"], []], ids=["single", "pool"])
+def test_a_forget_that_was_read_before_the_detach_counts(mount, guard, loop):
+    """Nobody sends it again."""
+    (mount.source / "file").touch()
+    first = mount.start("--leave-forget", *loop)
+    guard.child(os.stat, guard.mountpoint / "file")
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    leaves(first)
+    assert f"forget 1, -{errno.ESTALE} left" in first.output()
+    second = mount.taken_over()
+    assert guard.child(os.path.exists, guard.mountpoint / "file")
+    assert second.stop() == 0
+
+
 def test_an_open_that_comes_after_the_detach_is_taken_back_once(mount, guard):
     """Else the id of the file that is open beside it would be closed, and the open get another: EIO."""
     (mount.source / "file").write_text("contents")

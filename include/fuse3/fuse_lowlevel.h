@@ -1348,7 +1348,8 @@ int fuse_session_restore_state(struct fuse_session *se, int state_fd, int device
  * Gives the connection up without unmounting, for a planned replacement: the mount lives on, and what is in flight is
  * the successor's to answer. The destroy callback is not called.
  *
- * Loops that are running, or paused, end. Requests that the daemon still holds become stale. What is left is
+ * Loops that are running, or paused, end. What they have just received that has no reply, such as a forget, is done
+ * before, if that takes less than 0.1 s. Requests that the daemon still holds become stale. What is left is
  * fuse_session_destroy(); fuse_session_unmount() does nothing any more.
  *
  * - `se`: a recoverable session, preferably after fuse_session_pause().
@@ -1378,7 +1379,7 @@ int fuse_session_detach(struct fuse_session *se);
 int fuse_session_pause(struct fuse_session *se, unsigned int timeout_ms);
 
 /**
- * Goes on after fuse_session_pause().
+ * Goes on after fuse_session_pause(). A device that the daemon made non-blocking before it stays so.
  *
  * - `se`: the session.
  *

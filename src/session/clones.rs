@@ -44,7 +44,7 @@ impl Session {
         if self.channel()?.is_retired() {
             return Err(Errno::ENOTCONN);
         }
-        clone.set_nonblocking(self.is_paused())?;
+        clone.set_hurried(self.is_paused())?;
         let clone = Arc::new(clone);
         clones.all.push(clone.clone());
         Ok(clone)

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How long to wait before looking again.
 const TICK: Duration = Duration::from_millis(1);
+/// How long to wait for what should be done at once.
+const BRIEF: Duration = Duration::from_millis(100);
 
 /// Whether loops are to wait, and which do.
 #[derive(Default)]
@@ -85,18 +87,43 @@ impl Session {
         }
     }
 
+    /// Waits for loops, which have been told to end, to do what they have received that nobody waits for: the kernel does
+    /// not send it again. What has its reply to come need not be waited for. Not long: a callback that does not return
+    /// keeps nobody here.
+    pub(super) fn await_unanswerable(&self) {
+        let end = Instant::now() + BRIEF;
+        while self.busy() > self.unanswered() && Instant::now() < end {
+            self.wake_receivers();
+            std::thread::sleep(TICK);
+        }
+    }
+
     /// Requests that are not answered, those that a loop may be taking at this moment among them.
     fn unfinished(&self) -> usize {
-        let busy = self.pause.loops.load(Ordering::SeqCst).saturating_sub(self.pause.parked.load(Ordering::SeqCst));
+        self.busy().max(self.unanswered())
+    }
+
+    /// Loops that do not wait for the end of a pause.
+    fn busy(&self) -> usize {
+        self.pause.loops.load(Ordering::SeqCst).saturating_sub(self.pause.parked.load(Ordering::SeqCst))
+    }
+
+    fn unanswered(&self) -> usize {
         let own = |slot: &&inflight::Slot| slot.session() == self.address() && slot.token().is_some();
-        busy.max(inflight::each().filter(own).count())
+        inflight::each().filter(own).count()
     }
 
     /// Has loops wait at the next request boundary, and receives come back, or neither of the two any more.
-    pub(super) fn set_paused(&self, on: bool) -> Result<(), Errno> {
+    fn set_paused(&self, on: bool) -> Result<(), Errno> {
         let ends = self.ends();
         self.pause.wanted.store(on, Ordering::SeqCst);
-        ends.all().try_for_each(|end| end.set_nonblocking(on).map(drop))
+        ends.all().try_for_each(|end| end.set_hurried(on))
+    }
+
+    /// Ends a pause, also one that a predecessor died in, which left the device non-blocking to whoever has it.
+    pub(super) fn end_any_pause(&self) -> Result<(), Errno> {
+        self.set_paused(false)?;
+        self.ends().all().try_for_each(|end| end.set_nonblocking(false).map(drop))
     }
 
     /// Has the loops go on.
@@ -123,8 +150,10 @@ mod tests {
         assert_eq!(session.forgive(channel, received), Ok(()));
         session.resume().unwrap();
         assert_eq!((received, session.forgive(channel, received)), (Errno::EAGAIN, Ok(())));
-        // A device that the daemon made so.
+        // A device that the daemon made so, and that stays so.
         channel.set_nonblocking(true).unwrap();
+        session.pause(Duration::ZERO).unwrap();
+        session.resume().unwrap();
         assert_eq!(session.forgive(channel, Errno::EAGAIN), Err(Errno::EAGAIN));
         assert_eq!(session.forgive(channel, Errno::EBADF), Err(Errno::EBADF));
     }

@@ -90,7 +90,8 @@ impl Session {
         let _ending = self.ending();
         let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
         self.exit();
-        // First of all: what is still under way gets no answer from here, and so comes to the successor.
+        self.await_unanswerable();
+        // Before all else: what is still under way gets no answer from here, and so comes to the successor.
         retire(self.ends().all(), nowhere.as_fd());
         self.enter(Stage::ENDED);
         self.started.store(false, Ordering::SeqCst);

@@ -28,6 +28,8 @@ const NO_MESSAGES: Result<usize, Errno> = Err(Errno::EBADF);
 pub struct Channel {
     end: End,
     retired: AtomicBool,
+    /// It was made non-blocking for a while.
+    hurried: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -43,18 +45,22 @@ enum End {
 impl Channel {
     /// The device, opened and mounted.
     pub fn device(fd: OwnedFd) -> Self {
-        Self { end: End::Device(fd), retired: AtomicBool::new(false) }
+        Self::new(End::Device(fd))
     }
 
     /// The daemon's own I/O functions, and the fd that it gives away for them.
     pub fn custom(io: CustomIo, number: RawFd) -> Self {
         let end = End::Custom { io, number, _fd: super::fd::own(number) };
-        Self { end, retired: AtomicBool::new(false) }
+        Self::new(end)
     }
 
     /// An entry of io_uring.
     pub fn ring(seat: Seat) -> Self {
-        Self { end: End::Ring(Box::new(seat)), retired: AtomicBool::new(false) }
+        Self::new(End::Ring(Box::new(seat)))
+    }
+
+    fn new(end: End) -> Self {
+        Self { end, retired: AtomicBool::new(false), hurried: AtomicBool::new(false) }
     }
 
     /// The entry, if this is one.
@@ -199,6 +205,17 @@ impl Channel {
         let mut wanted = flags;
         wanted.set(OFlag::O_NONBLOCK, on);
         fcntl(&fd, FcntlArg::F_SETFL(wanted)).map(|_| true)
+    }
+
+    /// Makes receiving come back at once, whoever waits, or wait as it did before. For one caller at a time.
+    pub fn set_hurried(&self, on: bool) -> Result<(), Errno> {
+        if on {
+            // One that the daemon made non-blocking stays so afterwards.
+            self.hurried.fetch_or(self.set_nonblocking(true)?, Ordering::Relaxed);
+        } else if self.hurried.swap(false, Ordering::Relaxed) {
+            self.set_nonblocking(false)?;
+        }
+        Ok(())
     }
 
     /// Whether receiving waits for a message, on a device that does.

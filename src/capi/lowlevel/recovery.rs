@@ -111,7 +111,8 @@ symver!(fuse_session_restore_state, "FUSEWIRE_1.0");
 /// Gives the connection up without unmounting, for a planned replacement: the mount lives on, and what is in flight is
 /// the successor's to answer. The destroy callback is not called.
 ///
-/// Loops that are running, or paused, end. Requests that the daemon still holds become stale. What is left is
+/// Loops that are running, or paused, end. What they have just received that has no reply, such as a forget, is done
+/// before, if that takes less than 0.1 s. Requests that the daemon still holds become stale. What is left is
 /// fuse_session_destroy(); fuse_session_unmount() does nothing any more.
 ///
 /// - `se`: a recoverable session, preferably after fuse_session_pause().
@@ -147,7 +148,7 @@ pub unsafe extern "C" fn fuse_session_pause(se: *mut fuse_session, timeout_ms: c
 }
 symver!(fuse_session_pause, "FUSEWIRE_1.0");
 
-/// Goes on after fuse_session_pause().
+/// Goes on after fuse_session_pause(). A device that the daemon made non-blocking before it stays so.
 ///
 /// - `se`: the session.
 ///

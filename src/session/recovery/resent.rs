@@ -77,8 +77,7 @@ impl Session {
     /// A successor's first act: has requests in flight sent again, reads them, and puts them in order for the loops.
     pub(super) fn ask_again(&self, channel: &Channel) -> Result<(), Errno> {
         let Some(state) = self.state() else { return Ok(()) };
-        // A predecessor may have died while it was paused.
-        self.set_paused(false)?;
+        self.end_any_pause()?;
         match self.ask_for_resend() {
             Ok(()) => {}
             Err(Errno::EINVAL) => {
