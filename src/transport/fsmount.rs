@@ -116,7 +116,8 @@ pub fn unique_mount_id(fd: BorrowedFd<'_>) -> Option<u64> {
     let done = unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, STATX_MNT_ID_UNIQUE, found.as_mut_ptr()) };
     // SAFETY: it was filled with zeros, which are values of all its fields.
     let found = unsafe { found.assume_init() };
-    (done == 0 && found.stx_mask & STATX_MNT_ID_UNIQUE != 0).then_some(found.stx_mnt_id)
+    // No mount has the number 0: an emulator passes the mask on, and not the field.
+    (done == 0 && found.stx_mask & STATX_MNT_ID_UNIQUE != 0 && found.stx_mnt_id != 0).then_some(found.stx_mnt_id)
 }
 
 /// The fd that a system call returned.
