@@ -61,3 +61,10 @@ def test_the_daemon_ends_with_who_waits(start, guard):
     pid = int(daemon.output().splitlines()[-1])
     ended = wait_until(lambda: (w := os.waitpid(pid, os.WNOHANG))[0] and w, "end of the daemon", 5)
     assert os.waitstatus_to_exitcode(ended[1]) == 1
+
+
+def test_nobody_waits_any_more(library, guard, compiled):
+    """fuse_daemonize(), which comes after the mount: the daemon goes on."""
+    program = compiled(library, SOURCE.with_name("unheard.c"))
+    done = guard.run(library, [program])
+    assert sorted(done.stdout.splitlines()) == ["daemon: status 7", f"who waited: signal {int(signal.SIGKILL)}"], done

@@ -43,22 +43,24 @@ pub unsafe fn daemonize(foreground: bool) -> Result<(), Errno> {
         return Ok(());
     }
     // SAFETY: by contract.
-    let ready = unsafe { background() }?;
+    let (waiting, ready) = unsafe { background() }?;
     enter_root();
     detach(&Stream::ALL);
-    // The parent may be gone; then nobody waits for this.
+    // The parent may be gone; then nobody waits for this, and the other end is our own: no SIGPIPE.
     let _ = write(&ready, &[1]);
+    drop(waiting);
     Ok(())
 }
 
-/// Forks, and goes on in the child with a session of its own. The parent waits for a byte from the fd that is
-/// returned.
+/// Forks, and goes on in the child with a session of its own. The parent waits for a byte at the first fd that is returned,
+/// from the second.
 ///
 /// # Safety
 /// As fuse_daemonize().
-unsafe fn background() -> Result<OwnedFd, Errno> {
+unsafe fn background() -> Result<(OwnedFd, OwnedFd), Errno> {
     let failed = |call: &'static str| move |errno: &Errno| ::log::error!("cannot daemonize: {call}: {}", errno.desc());
     let (waiting, ready) = pipe2(OFlag::O_CLOEXEC).inspect_err(failed("pipe"))?;
+    let waiting = above_streams(waiting).inspect_err(failed("dup"))?;
     let ready = above_streams(ready).inspect_err(failed("dup"))?;
     // SAFETY: by contract.
     match unsafe { fork() }.inspect_err(failed("fork"))? {
@@ -70,7 +72,7 @@ unsafe fn background() -> Result<OwnedFd, Errno> {
         }
         ForkResult::Child => {
             setsid().inspect_err(failed("setsid"))?;
-            Ok(ready)
+            Ok((waiting, ready))
         }
     }
 }
