@@ -524,6 +524,32 @@ def test_a_daemon_of_systemds(kept, guard, manager):
     wait_until(lambda: manager.names() == [], "an empty store")
 
 
+@pytest.mark.parametrize(
+    ("what", "said", "logged"),
+    [
+        ("second", ["predecessor: mounted", "first: mounted", "second: mounted", "the first's device: the same"], []),
+        ("retry", ["predecessor: mounted", "first: EPROTO", "second: EBUSY"], ["nothing is mounted over it"]),
+    ],
+)
+def test_the_other_mounts_of_systemds_daemon(compiled, guard, libs, what, said, logged):
+    """What was passed is taken over once, and if that fails not mounted over."""
+    program = compiled(libs["so4"], HERE / "mounts.c")
+    env = {"NOTIFY_SOCKET": "@fusewire-test-nobody"}
+    done = guard.run(libs["so4"], [program, what, guard.mountpoint, guard.folder("other")], env=env)
+    assert done.stdout.splitlines() == said, done.stderr
+    assert all(line in done.stderr for line in logged) and "in the journal" not in done.stderr
+
+
+@pytest.mark.parametrize("path", ["@fusewire-test-nobody", "vsock:2:99", "nonsense"])
+def test_the_mounts_of_an_ordinary_service(compiled, guard, libs, path):
+    """The service manager has no part in them."""
+    program = compiled(libs["so4"], HERE / "mounts.c")
+    env = {"NOTIFY_SOCKET": path}
+    done = guard.run(libs["so4"], [program, "plain", guard.mountpoint, guard.folder("other")], env=env)
+    assert done.stdout.splitlines() == ["first: mounted", "second: mounted", "the first's device: the same"]
+    assert done.stderr == ""
+
+
 def asks(path, seconds):
     """Asks again and again; how often."""
     count, end = 0, time.monotonic() + seconds

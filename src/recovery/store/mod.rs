@@ -58,6 +58,10 @@ pub struct Kept {
     pub clones: Vec<OwnedFd>,
 }
 
+/// The process' store was found. Only once: what was passed with it is taken over then.
+static FOUND: AtomicBool = AtomicBool::new(false);
+static REFUSED: AtomicBool = AtomicBool::new(false);
+
 /// Somebody who keeps file descriptors. Every error is logged here.
 #[derive(Debug)]
 pub struct Store(Who);
@@ -70,22 +74,34 @@ enum Who {
 
 impl Store {
     /// Who keeps this process' file descriptors, if anybody does: the environment says so. EINVAL when it says something
-    /// that cannot be understood.
-    pub fn find() -> Result<Option<Self>, Errno> {
-        static FOUND: AtomicBool = AtomicBool::new(false);
-        let found = match Keeper::is_named() {
-            true => Self::first(&FOUND).then(Keeper::find).transpose()?.flatten().map(Who::Keeper),
-            false => Systemd::find()?.filter(|_| Self::first(&FOUND)).map(Who::Systemd),
-        };
+    /// that cannot be understood. For a session that nobody can take over (not `recoverable`), a service manager that
+    /// passed nothing of a mount is nobody: it is one of every service.
+    pub fn find(recoverable: bool) -> Result<Option<Self>, Errno> {
+        let keeper = Keeper::is_named();
+        let systemd = if recoverable { Systemd::is_named() } else { Systemd::has_passed() };
+        if !(keeper || systemd) {
+            return Ok(None);
+        }
+        if FOUND.swap(true, Ordering::SeqCst) {
+            log::warn!("this process' first mount is kept for a successor, and no other");
+            return Ok(None);
+        }
+        let found = if keeper { Keeper::find()?.map(Who::Keeper) } else { Systemd::find()?.map(Who::Systemd) };
         Ok(found.map(Self))
     }
 
-    fn first(found: &AtomicBool) -> bool {
-        let first = !found.swap(true, Ordering::SeqCst);
-        if !first {
-            log::warn!("this process' first mount is kept for a successor, and no other");
+    /// What was kept could not be taken over: its mount is still there, and is not to be mounted over.
+    pub fn refuse() {
+        REFUSED.store(true, Ordering::SeqCst);
+    }
+
+    /// EBUSY after that.
+    pub fn check() -> Result<(), Errno> {
+        if REFUSED.load(Ordering::SeqCst) {
+            log::error!("a mount is kept for this daemon and could not be taken over: nothing is mounted over it");
+            return Err(Errno::EBUSY);
         }
-        first
+        Ok(())
     }
 
     /// What was kept for this daemon, once. Under a keeper this waits until the predecessor is gone.

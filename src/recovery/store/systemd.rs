@@ -14,6 +14,8 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 
+/// The variable that names its socket.
+const SOCKET: &str = "NOTIFY_SOCKET";
 /// The number of the first file descriptor that was passed.
 const FIRST: RawFd = 3;
 /// Milliseconds that the service manager may take.
@@ -34,9 +36,19 @@ impl Systemd {
         Self::find_named(&Role::ALL.map(Role::name))
     }
 
+    /// Whether the environment names a service manager.
+    pub fn is_named() -> bool {
+        privilege::variable(SOCKET).is_some()
+    }
+
+    /// Whether something of a mount was passed to this process.
+    pub fn has_passed() -> bool {
+        !named(&Role::ALL.map(Role::name)).is_empty()
+    }
+
     /// As [`find`](Self::find); what was passed is taken where it has one of these names. To be called once for each name.
     pub fn find_named(names: &[&str]) -> Result<Option<Self>, Errno> {
-        let Some(path) = privilege::variable("NOTIFY_SOCKET") else { return Ok(None) };
+        let Some(path) = privilege::variable(SOCKET) else { return Ok(None) };
         let Some(address) = address(&path) else {
             log::warn!("NOTIFY_SOCKET={}: neither a path nor an abstract name, nothing is kept", path.display());
             return Ok(None);
@@ -124,8 +136,8 @@ fn address(value: &OsStr) -> Option<UnixAddr> {
     }
 }
 
-/// Takes those of the file descriptors that were passed to this process that have one of these names.
-fn passed(names: &[&str]) -> Vec<(String, OwnedFd)> {
+/// Those of the file descriptors that were passed to this process that have one of these names.
+fn named(names: &[&str]) -> Vec<(String, RawFd)> {
     let number = |name: &str| privilege::variable(name)?.to_str()?.parse::<RawFd>().ok();
     if number("LISTEN_PID") != Some(nix::unistd::getpid().as_raw()) {
         return Vec::new();
@@ -133,7 +145,11 @@ fn passed(names: &[&str]) -> Vec<(String, OwnedFd)> {
     let count = number("LISTEN_FDS").unwrap_or(0);
     let theirs = privilege::variable("LISTEN_FDNAMES").unwrap_or_default();
     let theirs = theirs.to_string_lossy();
-    let mine = numbered(count, &theirs, names);
+    numbered(count, &theirs, names)
+}
+
+/// Takes them.
+fn passed(names: &[&str]) -> Vec<(String, OwnedFd)> {
     let adopt = |(name, number): (String, RawFd)| match fd::adopt(number) {
         Ok(fd) => Some((name, fd)),
         Err(errno) => {
@@ -141,7 +157,7 @@ fn passed(names: &[&str]) -> Vec<(String, OwnedFd)> {
             None
         }
     };
-    mine.into_iter().filter_map(adopt).collect()
+    named(names).into_iter().filter_map(adopt).collect()
 }
 
 /// The numbers of those that have one of these names.

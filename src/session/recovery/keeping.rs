@@ -18,7 +18,14 @@ impl Session {
 
     /// Before the mount: takes up a connection that is kept for this daemon, if there is one, and returns its mount.
     pub(in crate::session) fn take_up(&self) -> Result<Option<Mounted>, Errno> {
-        let Some(store) = Store::find()? else { return Ok(None) };
+        if self.is_recoverable() {
+            Store::check()?;
+        }
+        if self.recovery.store.get().is_some() {
+            // It mounts again: what was kept was taken up then.
+            return Ok(None);
+        }
+        let Some(store) = Store::find(self.is_recoverable())? else { return Ok(None) };
         // Held as long as the session: that it is closed means that the daemon has ended.
         let store = self.recovery.store.get_or_init(|| store);
         if !self.is_recoverable() {
@@ -31,8 +38,8 @@ impl Session {
             })?;
             return Ok(None);
         }
-        let kept = store.kept()?;
-        kept.map(|kept| self.take_over(kept.state, kept.device, kept.clones)).transpose()
+        let Some(kept) = store.kept()? else { return Ok(None) };
+        self.take_over(kept.state, kept.device, kept.clones).map(Some).inspect_err(|_| Store::refuse())
     }
 
     /// Before the mount: makes the state of a session that is recoverable.
