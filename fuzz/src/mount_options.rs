@@ -56,6 +56,9 @@ pub fn run(data: &[u8]) {
             accepted.push(item);
         }
     }
+    if options.check().is_err() {
+        return; // nothing is mounted
+    }
     check_kernel(&options.kernel_items(), &accepted);
     for third_party in [false, true] {
         let list = options.for_helper(third_party).expect("no NUL can be inside");

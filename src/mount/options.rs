@@ -107,9 +107,9 @@ impl Options {
     fn accept_value(&mut self, item: &CStr) -> Result<bool, Errno> {
         let bytes = item.to_bytes();
         if let Some(value) = bytes.strip_prefix(b"fsname=") {
-            self.fsname = Some(name(item, value)?);
+            self.fsname = Some(CString::new(value).map_err(|_| Errno::EINVAL)?);
         } else if let Some(value) = bytes.strip_prefix(b"subtype=") {
-            self.subtype = Some(name(item, value)?);
+            self.subtype = Some(CString::new(value).map_err(|_| Errno::EINVAL)?);
         } else if let Some(value) = bytes.strip_prefix(b"max_read=") {
             self.max_read = Some(number(item, value)?);
         } else if let Some(value) = bytes.strip_prefix(b"blksize=") {
@@ -143,7 +143,6 @@ impl Options {
     }
 
     /// Whether the mount is to go when the process does.
-    /// Whether the mount is to go when the process does.
     pub fn auto_unmount(&self) -> bool {
         self.auto_unmount
     }
@@ -156,24 +155,19 @@ impl Options {
         self.subtype.as_deref()
     }
 
-    /// Combinations that the kernel would refuse without saying why.
-    pub(super) fn check(&self) -> Result<(), Errno> {
-        let lone = match (self.blkdev, self.blksize, &self.fsname) {
+    /// What the kernel would refuse without saying why. Comes before a mount.
+    pub fn check(&self) -> Result<(), Errno> {
+        let empty = |name: &Option<CString>| name.as_ref().is_some_and(|name| name.is_empty());
+        let wrong = match (self.blkdev, self.blksize, &self.fsname) {
+            _ if empty(&self.fsname) => "option fsname=: the name is missing",
+            _ if empty(&self.subtype) => "option subtype=: the name is missing",
             (false, Some(_), _) => "option blksize= needs blkdev",
             (true, _, None) => "option blkdev needs fsname= with the block device",
             _ => return Ok(()),
         };
-        log::error!("{lone}");
+        log::error!("{wrong}");
         Err(Errno::EINVAL)
     }
-}
-
-fn name(item: &CStr, value: &[u8]) -> Result<CString, Errno> {
-    if value.is_empty() {
-        log::error!("option {}: the name is missing", item.to_string_lossy());
-        return Err(Errno::EINVAL);
-    }
-    CString::new(value).map_err(|_| Errno::EINVAL)
 }
 
 /// An option for the mount table, whose lists have no way to write a comma: what follows it would become an option.
@@ -196,11 +190,17 @@ fn label(item: &CStr, value: &[u8]) -> Result<CString, Errno> {
     Ok(item.to_owned())
 }
 
-/// A decimal number without sign or blanks; anything looser would be read differently by the kernel.
+/// A number as the kernel reads it: decimal, octal after a 0, hexadecimal after 0x.
 fn number(item: &CStr, value: &[u8]) -> Result<u32, Errno> {
-    let digits = value.iter().all(u8::is_ascii_digit);
-    let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
-    parsed.filter(|_| digits).ok_or_else(|| {
+    let unsigned = value.strip_prefix(b"+").unwrap_or(value);
+    let (digits, radix) = match unsigned {
+        [b'0', b'x' | b'X', digits @ ..] => (digits, 16),
+        [b'0', digits @ ..] if !digits.is_empty() => (digits, 8),
+        digits => (digits, 10),
+    };
+    let plain = digits.iter().all(u8::is_ascii_alphanumeric);
+    let parsed = std::str::from_utf8(digits).ok().and_then(|text| u32::from_str_radix(text, radix).ok());
+    parsed.filter(|_| plain).ok_or_else(|| {
         log::error!("option {}: not a number from 0 to {}", item.to_string_lossy(), u32::MAX);
         Errno::EINVAL
     })
@@ -232,13 +232,13 @@ mod tests {
         for bad in [
             c"max_read=",
             c"max_read=12x",
-            c"max_read=+1",
             c"max_read=-1",
             c"max_read= 1",
+            c"max_read=++1",
+            c"max_read=0x",
+            c"max_read=0x+1",
+            c"max_read=08",
             c"max_read=4294967296",
-            c"blksize=0x200",
-            c"fsname=",
-            c"subtype=",
             c"x-note=a,dev",
             c"user=a,b",
             c"context=a\"b,c",
@@ -264,7 +264,27 @@ mod tests {
     fn allow_root_is_the_sessions_to_enforce() {
         assert!(!options(&[c"allow_other"]).allow_root());
         assert!(options(&[c"allow_root", c"allow_other"]).allow_root());
-        assert_eq!(options(&[c"max_read=7"]).max_read(), Some(7));
+    }
+
+    #[test]
+    fn numbers_are_the_kernels() {
+        let cases = [
+            (c"max_read=7", 7),
+            (c"max_read=+7", 7),
+            (c"max_read=0", 0),
+            (c"max_read=010", 8),
+            (c"max_read=0xFf", 255),
+        ];
+        for (item, value) in cases {
+            assert_eq!(options(&[item]).max_read(), Some(value), "{item:?}");
+        }
+    }
+
+    /// Not before there is something to mount: for the rest of a session they mean nothing.
+    #[test]
+    fn names_are_looked_at_when_they_are_needed() {
+        assert_eq!(options(&[c"fsname="]).check(), Err(Errno::EINVAL));
+        assert_eq!(options(&[c"subtype="]).check(), Err(Errno::EINVAL));
     }
 
     #[test]
