@@ -1,6 +1,6 @@
 //! How a mount is recognised at its place later.
 
-use crate::transport::fsmount::unique_mount_id;
+use crate::transport::fsmount::device_number;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::ffi::CStr;
@@ -8,21 +8,22 @@ use std::fs::File;
 use std::io::read_to_string;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// The kernel's number for a mount.
+/// What tells a mount from others, as long as its connection lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MountId {
-    /// No other mount ever has it (Linux 6.8).
-    Unique(u64),
-    /// As the mount table has it. Once this mount is gone the next one gets it, and that may be while the connection
-    /// lives on: in a copy of the mount, say, that another mount name space has.
-    Reused(u64),
+    /// The device number of its file system, which all mounts of the connection have, and no other. So has the copy that
+    /// a daemon finds at the place once it has entered a mount name space of its own.
+    FileSystem(u64),
+    /// Where that cannot be told: the mount's number in the mount table. The next mount gets it when this one is gone,
+    /// which may be while the connection lives on elsewhere.
+    Mount(u64),
 }
 
-/// The kernel's first unique number, or below that; the others end before.
-const FIRST_UNIQUE: u64 = 1 << 31;
+/// Marks device numbers among numbers of both kinds. They have 44 bits at most, the others 31.
+const FILE_SYSTEM: u64 = 1 << 63;
 
 impl MountId {
-    /// Of the mount that a path leads to; None when it cannot be told (/proc is missing, say).
+    /// Of what is mounted where a path leads; None when it cannot be told (/proc is missing, say).
     ///
     /// This asks nothing of the mounted file system, which may not be served yet, or no longer.
     pub fn at(path: &CStr) -> Option<Self> {
@@ -31,15 +32,15 @@ impl MountId {
 
     /// As [`MountId::at`], of the mount that something open is on.
     pub fn of(fd: BorrowedFd<'_>) -> Option<Self> {
-        unique(fd).or_else(|| reused(fd))
+        file_system(fd).or_else(|| mount(fd))
     }
 
-    /// Whether a path leads to this mount; None when it cannot be told.
+    /// Whether a path leads to such a mount; None when it cannot be told.
     pub fn is_at(self, path: &CStr) -> Option<bool> {
         let place = place(path)?;
         let present = match self {
-            Self::Unique(_) => unique(place.as_fd()),
-            Self::Reused(_) => reused(place.as_fd()),
+            Self::FileSystem(_) => file_system(place.as_fd()),
+            Self::Mount(_) => mount(place.as_fd()),
         };
         present.map(|present| present == self)
     }
@@ -47,13 +48,16 @@ impl MountId {
 
 impl From<u64> for MountId {
     fn from(number: u64) -> Self {
-        if number < FIRST_UNIQUE { Self::Reused(number) } else { Self::Unique(number) }
+        if number & FILE_SYSTEM == 0 { Self::Mount(number) } else { Self::FileSystem(number & !FILE_SYSTEM) }
     }
 }
 
 impl From<MountId> for u64 {
-    fn from((MountId::Unique(number) | MountId::Reused(number)): MountId) -> Self {
-        number
+    fn from(id: MountId) -> Self {
+        match id {
+            MountId::FileSystem(number) => number | FILE_SYSTEM,
+            MountId::Mount(number) => number,
+        }
     }
 }
 
@@ -62,16 +66,14 @@ fn place(path: &CStr) -> Option<OwnedFd> {
     open(path, flags, Mode::empty()).ok()
 }
 
-fn unique(fd: BorrowedFd<'_>) -> Option<MountId> {
-    // Kernels that do not know the number of /proc, either, might ask the file system.
-    unique_mount_id(information(fd)?.as_fd())?;
-    unique_mount_id(fd).map(MountId::Unique)
+fn file_system(fd: BorrowedFd<'_>) -> Option<MountId> {
+    device_number(fd, information(fd)?.as_fd()).map(MountId::FileSystem)
 }
 
-fn reused(fd: BorrowedFd<'_>) -> Option<MountId> {
+fn mount(fd: BorrowedFd<'_>) -> Option<MountId> {
     let lines = read_to_string(information(fd)?).ok()?;
     let id = lines.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
-    id.trim().parse().ok().map(MountId::Reused)
+    id.trim().parse().ok().map(MountId::Mount)
 }
 
 fn information(fd: BorrowedFd<'_>) -> Option<File> {

@@ -1,6 +1,6 @@
 //! Mounting by file descriptors (Linux 5.2): a file system is described parameter by parameter, made, and only then
-//! attached to a path. The C library has these calls since glibc 2.36, so they are made by number. And the number that
-//! tells a mount from all others.
+//! attached to a path. The C library has these calls since glibc 2.36, so they are made by number. And a look at where
+//! something is mounted.
 
 use nix::errno::Errno;
 use std::ffi::CStr;
@@ -16,7 +16,6 @@ const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 4;
-const STATX_MNT_ID_UNIQUE: u32 = 0x4000;
 /// What the kernel says about one parameter or step, at most.
 const MESSAGE_MAX: usize = 4096;
 
@@ -105,19 +104,26 @@ pub fn attach(mount: BorrowedFd<'_>, path: &CStr) -> Result<(), Errno> {
     Errno::result(done).map(drop)
 }
 
-/// The number of the mount that something open is on, which no other mount gets until the system restarts. None from
-/// kernels before Linux 6.8, and where the file system does not let the caller look.
+/// The device number of the file system that something open is on. None where it cannot be told without asking a file
+/// system in user space for more, which nobody may serve any more: before Linux 5.8.
 ///
-/// Nothing is asked of a file system in user space, but by Linux before 4.20.
-pub fn unique_mount_id(fd: BorrowedFd<'_>) -> Option<u64> {
+/// `sample`: something open on a file system of the kernel's own, which shows what the kernel can do.
+pub fn device_number(fd: BorrowedFd<'_>, sample: BorrowedFd<'_>) -> Option<u64> {
+    // Added long after AT_STATX_DONT_SYNC was heeded, and shown by all file systems.
+    if look(sample, libc::STATX_MNT_ID)?.stx_mask & libc::STATX_MNT_ID == 0 {
+        return None;
+    }
+    // Who asks for nothing more is told this, and may be anybody.
+    look(fd, 0).map(|found| libc::makedev(found.stx_dev_major, found.stx_dev_minor))
+}
+
+fn look(fd: BorrowedFd<'_>, mask: u32) -> Option<libc::statx> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-    let mut found = MaybeUninit::<libc::statx>::zeroed();
+    let mut found = MaybeUninit::zeroed();
     // SAFETY: the path is NUL-terminated, the structure large enough, and both outlive the call.
-    let done = unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, STATX_MNT_ID_UNIQUE, found.as_mut_ptr()) };
+    let done = unsafe { libc::statx(fd.as_raw_fd(), c"".as_ptr(), flags, mask, found.as_mut_ptr()) };
     // SAFETY: it was filled with zeros, which are values of all its fields.
-    let found = unsafe { found.assume_init() };
-    // No mount has the number 0: an emulator passes the mask on, and not the field.
-    (done == 0 && found.stx_mask & STATX_MNT_ID_UNIQUE != 0 && found.stx_mnt_id != 0).then_some(found.stx_mnt_id)
+    (done == 0).then(|| unsafe { found.assume_init() })
 }
 
 /// The fd that a system call returned.

@@ -332,8 +332,8 @@ symver!(fuse_session_mount, "FUSE_3.0");
 /// Unmounts the file system and closes the device; requests in flight end with an error.
 ///
 /// Call it after the loop has ended. Does nothing when nothing is mounted, or it was unmounted from outside.
-/// What somebody else mounted in its place stays; before Linux 6.8, which numbers mounts once and for all, this holds as
-/// long as the kernel did not give the other mount the number of ours.
+/// What somebody else mounted in its place stays; before Linux 5.8 only if the kernel did not give the other mount the
+/// number that ours had.
 /// Since libfuse 3.0.
 ///
 /// # Safety

@@ -17,7 +17,7 @@ pub struct Mounted {
     pub device: OwnedFd,
     pub fstype: CString,
     pub source: CString,
-    /// Its number, if it is known.
+    /// What tells it from others, if it is known.
     pub id: Option<MountId>,
 }
 

@@ -15,7 +15,7 @@ pub const UNKNOWN_CONNECTION: u64 = 0;
 pub struct Fixed {
     /// The kernel's number of the connection, or [`UNKNOWN_CONNECTION`].
     pub connection: u64,
-    /// The mount's number, if `has_mount_id`.
+    /// What tells the mount from others, if `has_mount_id`.
     pub mount_id: u64,
     /// See `mount_id`.
     pub has_mount_id: u32,
