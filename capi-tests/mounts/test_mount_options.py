@@ -148,6 +148,8 @@ CLOSED = {
     "sandbox": [(FSOPEN, errno.EPERM)],
     "sandbox from fsmount on": [(FSMOUNT, errno.EPERM)],
     "sandbox from move_mount on": [(MOVE_MOUNT, errno.ENOSYS)],
+    "AppArmor": [(MOVE_MOUNT, errno.EACCES)],
+    "AppArmor from fsopen on": [(FSOPEN, errno.EACCES)],
 }
 
 

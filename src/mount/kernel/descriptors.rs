@@ -43,7 +43,7 @@ enum Failure {
 pub fn mount(target: &Target, options: &Options, early: Option<&dyn Early>) -> Result<Option<Mounted>, Errno> {
     let base = options.base_type();
     let context = match Context::open(base) {
-        Err(Errno::ENOSYS | Errno::EPERM) => return Ok(None),
+        Err(errno) if is_closed(errno) => return Ok(None),
         context => context,
     };
     let (device, device_path) = open_device()?;
@@ -96,6 +96,12 @@ fn describe(
     Ok(())
 }
 
+/// Whether these calls are not there, or not for us. Profiles of AppArmor allow mount(2) by its type of file system, which
+/// they do not see here, and say EACCES.
+fn is_closed(errno: Errno) -> bool {
+    matches!(errno, Errno::ENOSYS | Errno::EPERM | Errno::EACCES)
+}
+
 /// A value that this way has room for. Only names are ever longer, for which mount(2) has more.
 fn fitting(value: &CStr) -> Result<&CStr, Failure> {
     if value.count_bytes() > VALUE_MAX { Err(Failure::Unavailable) } else { Ok(value) }
@@ -104,10 +110,7 @@ fn fitting(value: &CStr) -> Result<&CStr, Failure> {
 /// Makes the file system, and attaches it.
 fn make(context: &Context, target: &Target, options: &Options) -> Result<OwnedFd, Failure> {
     // A sandbox may allow one call and forbid the next.
-    let failed = |errno| match errno {
-        Errno::ENOSYS | Errno::EPERM => Failure::Unavailable,
-        _ => failure(context, errno),
-    };
+    let failed = |errno| if is_closed(errno) { Failure::Unavailable } else { failure(context, errno) };
     context.create().map_err(failed)?;
     let set = ATTRIBUTES.iter().filter(|(flag, _)| options.flags().contains(*flag));
     let attributes = set.fold(Attributes::empty(), |all, (_, attribute)| all | *attribute);
