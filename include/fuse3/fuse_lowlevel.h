@@ -1788,8 +1788,8 @@ int fuse_session_mount(struct fuse_session *se, const char *mountpoint);
  * Unmounts the file system and closes the device; requests in flight end with an error.
  *
  * Call it after the loop has ended. Does nothing when nothing is mounted, or it was unmounted from outside.
- * What somebody else mounted in its place stays; before Linux 6.8, which numbers mounts once and for all, this holds as
- * long as the kernel did not give the other mount the number of ours.
+ * What somebody else mounted in its place stays; before Linux 5.8 only if the kernel did not give the other mount the
+ * number that ours had.
  * Since libfuse 3.0.
  *
  * The caller owes:

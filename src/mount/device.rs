@@ -47,6 +47,12 @@ fn is_kind(mode: libc::mode_t, kind: SFlag) -> bool {
     SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == kind
 }
 
+/// Whether a character device of this number is one that mounts are made with.
+fn is_device(number: libc::dev_t) -> bool {
+    let named = || named_device().and_then(|path| stat(path.as_c_str()).ok()).map(|named| named.st_rdev);
+    (major(number), minor(number)) == DEVICE || named() == Some(number)
+}
+
 /// The device behind a mountpoint of the form `/dev/fd/N`: someone else opened it as descriptor N, mounted, and
 /// leaves both to us, so that the daemon needs no rights of its own. None for any other mountpoint.
 pub fn inherited(mountpoint: &CStr) -> Result<Option<OwnedFd>, Errno> {
@@ -61,8 +67,7 @@ pub fn inherited(mountpoint: &CStr) -> Result<Option<OwnedFd>, Errno> {
         log::error!("mountpoint {}: {}", mountpoint.to_string_lossy(), errno.desc());
     })?;
     let status = fstat(&fd)?;
-    let number = (major(status.st_rdev), minor(status.st_rdev));
-    if !is_kind(status.st_mode, SFlag::S_IFCHR) || number != DEVICE {
+    if !is_kind(status.st_mode, SFlag::S_IFCHR) || !is_device(status.st_rdev) {
         // Not what the caller thought it was: leave it to them, open.
         let _ = fd.into_raw_fd();
         log::error!("mountpoint {}: not an open FUSE device", mountpoint.to_string_lossy());
@@ -74,14 +79,16 @@ pub fn inherited(mountpoint: &CStr) -> Result<Option<OwnedFd>, Errno> {
 /// Occupies descriptors 0 to 2 where the program has closed them: the device, or the socket that fusermount3
 /// inherits, would else be taken for standard input or get log lines written into it.
 pub fn occupy_standard_streams() -> Result<(), Errno> {
-    loop {
+    while !fd::standard_streams_are_open() {
         let null = open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())
             .inspect_err(|errno| log::error!("cannot open /dev/null: {}", errno.desc()))?;
         if null.as_raw_fd() > libc::STDERR_FILENO {
-            return Ok(());
+            // Another thread was faster.
+            break;
         }
         // Unlike all else, programs that the daemon starts should find these.
         fcntl(&null, FcntlArg::F_SETFD(FdFlag::empty()))?;
         let _ = null.into_raw_fd();
     }
+    Ok(())
 }

@@ -26,10 +26,17 @@ impl Target {
             errno
         };
         // Asked first, as the kernel's word on what is wrong counts.
-        let mode = stat(mountpoint).map_err(bad)?.st_mode;
+        let there = stat(mountpoint).map_err(bad)?;
+        let mode = there.st_mode;
         let path = std::fs::canonicalize(OsStr::from_bytes(mountpoint.to_bytes()))
             .map_err(|e| bad(Errno::from_raw(e.raw_os_error().unwrap_or(libc::EINVAL))))?;
         let path = CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
+        let same = stat(path.as_c_str()).is_ok_and(|s| (s.st_dev, s.st_ino) == (there.st_dev, there.st_ino));
+        if !same {
+            // A link of /proc into a place that has no such name here.
+            log::error!("mountpoint {shown}: is elsewhere than at {}", path.to_string_lossy());
+            return Err(Errno::EINVAL);
+        }
         let kind = SFlag::from_bits_truncate(mode) & SFlag::S_IFMT;
         if kind != SFlag::S_IFDIR && kind != SFlag::S_IFREG {
             log::error!("mountpoint {shown}: neither a directory nor a regular file");

@@ -9,13 +9,14 @@ use super::options::Options;
 use super::process::{self, Ended};
 use super::target::Target;
 use nix::spawn::PosixSpawnFileActions;
-use nix::unistd::geteuid;
+use nix::unistd::{geteuid, getuid};
 use std::ffi::{CStr, CString};
 use std::path::Path;
 
 /// Records a mount that was just made, if it has options for the table. Says whether it did.
 pub fn record(target: &Target, mounted: &Mounted, options: &Options) -> bool {
-    if !geteuid().is_root() || !Path::new("/run/mount/utab").exists() {
+    // mount(8) looks at the real user and would refuse.
+    if !geteuid().is_root() || !getuid().is_root() || !Path::new("/run/mount/utab").exists() {
         return false;
     }
     let Some(list) = options.for_utab() else {

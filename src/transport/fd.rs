@@ -118,6 +118,11 @@ fn is_open(raw: RawFd) -> bool {
     unsafe { libc::fcntl(raw, libc::F_GETFD) != -1 }
 }
 
+/// Whether something is open under each number of the standard streams.
+pub fn standard_streams_are_open() -> bool {
+    (libc::STDIN_FILENO..=libc::STDERR_FILENO).all(is_open)
+}
+
 /// Takes over a descriptor that the daemon gave away, as it is. None when nothing is open under the number, which a
 /// daemon may pass that does its I/O without one.
 pub fn own(raw: RawFd) -> Option<OwnedFd> {

@@ -5,14 +5,15 @@ use super::{Failure, knows};
 use crate::mount::process;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{Shutdown, shutdown};
 use nix::unistd::Pid;
 use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-/// How long a helper that has nothing left to do may take to end, in milliseconds, before it is left on its own.
-const GOODBYE: u16 = 1000;
+/// How long a helper that has nothing left to do may take to end before it is left on its own.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Whether the helper can guard a mount that it did not make (libfuse 3.15).
 pub fn can_guard() -> bool {
@@ -23,6 +24,19 @@ pub fn can_guard() -> bool {
 pub fn guard(path: &CStr) -> Result<Guard, Errno> {
     let running = Running::start(&[NAME, c"--auto-unmount", c"--", path]);
     running.map(Running::into_guard).map_err(|failure: Failure| failure.log("guard", path))
+}
+
+/// Whether the other end of a socket is closed in time, whatever signals come.
+fn ends_within(socket: BorrowedFd<'_>, limit: Duration) -> bool {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(socket, PollFlags::empty())], timeout) {
+            Err(Errno::EINTR) => {}
+            ended => return ended == Ok(1),
+        }
+    }
 }
 
 /// A helper that unmounts when this is closed, which the death of the process does, too.
@@ -47,8 +61,7 @@ impl Guard {
         if shutdown(socket.as_raw_fd(), Shutdown::Write).is_err() || self.parent != Pid::this() {
             return;
         }
-        let mut ended = [PollFd::new(socket.as_fd(), PollFlags::empty())];
-        if matches!(poll(&mut ended, GOODBYE), Ok(1)) {
+        if ends_within(socket.as_fd(), GOODBYE) {
             process::wait(self.child);
         }
     }

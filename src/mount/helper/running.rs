@@ -5,7 +5,7 @@ use crate::mount::process::{self, Ended};
 use crate::transport::fd;
 use crate::transport::privilege::environment_is_foreign;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use nix::fcntl::{OFlag, open};
 use nix::spawn::PosixSpawnFileActions;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
 use nix::sys::stat::Mode;
@@ -128,8 +128,11 @@ impl Drop for Running {
     }
 }
 
-/// Gives a program `/dev/null` for its standard streams.
+/// Gives a program `/dev/null` for its standard streams, where there is one.
 pub fn silence(files: &mut PosixSpawnFileActions) -> Result<(), Errno> {
+    if open(c"/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).is_err() {
+        return Ok(());
+    }
     for stream in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
         files.add_open(stream, c"/dev/null", OFlag::O_RDWR, Mode::empty())?;
     }

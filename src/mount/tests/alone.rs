@@ -202,6 +202,69 @@ fn closed_standard_streams_stay_clear_of_the_device() {
 }
 
 #[test]
+fn open_streams_need_no_null_device() {
+    if let Some(place) = further() {
+        for items in [&[][..], &[c"auto_unmount"]] {
+            let (mount, device) = mount(&place.c(), &options(items)).unwrap();
+            mount.unmount(device);
+            assert_eq!(place.mounted(), None);
+        }
+        return;
+    }
+    if can_use_helper() {
+        let script = r#"
+            touch "$stage/fuse"
+            mount --bind /dev/fuse "$stage/fuse"
+            mount -t tmpfs none /dev
+            touch /dev/fuse
+            mount --bind "$stage/fuse" /dev/fuse
+            exec "$0" "$@"
+        "#;
+        assert_eq!(Stage::new().play("open_streams_need_no_null_device", script), [""; 0]);
+    }
+}
+
+/// A daemon that enters a mount name space of its own finds a copy of its mount there.
+#[test]
+fn a_copy_of_our_mount_is_ours() {
+    if let Some(place) = further() {
+        let (mount, device) = mount(&place.c(), &Options::new()).unwrap();
+        nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+        mount.unmount(device);
+        let table = std::fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+        // What the process' other threads see goes with it.
+        std::mem::forget(place);
+        return assert!(!table.contains(" - fuse /dev/fuse"), "{table}");
+    }
+    if can_mount() {
+        let script = r#"exec "$0" "$@""#;
+        assert_eq!(Stage::new().play("a_copy_of_our_mount_is_ours", script), [""; 0]);
+    }
+}
+
+/// A link of /proc leads into another process' mount name space, where the same path means another folder.
+#[test]
+fn a_path_that_means_another_folder_here_is_refused() {
+    if let Some(place) = further() {
+        let elsewhere = std::env::var("ELSEWHERE").unwrap();
+        let path = CString::new(format!("/proc/{elsewhere}/root{}", place.0.display())).unwrap();
+        assert_eq!(mount(&path, &Options::new()).unwrap_err(), Errno::EINVAL);
+        return assert_eq!(place.mounted(), None);
+    }
+    if can_mount() {
+        let script = r#"
+            mkfifo "$stage/ready"
+            unshare --mount sh -ec 'mount -t tmpfs none "$0/mountpoint"; echo >"$0/ready"; exec sleep 60' "$stage" &
+            read -r line <"$stage/ready"
+            trap "kill $!" EXIT
+            ELSEWHERE=$! "$0" "$@"
+        "#;
+        let lines = Stage::new().play("a_path_that_means_another_folder_here_is_refused", script);
+        assert!(matches!(&lines[..], [line] if line.ends_with(": is elsewhere than at PLACE")), "{lines:?}");
+    }
+}
+
+#[test]
 fn user_space_options_are_recorded() {
     let utab = || std::fs::read_to_string("/run/mount/utab").unwrap();
     if let Some(place) = further() {
