@@ -431,6 +431,13 @@ def test_pauses_of_every_length(guard, libs, compiled, loop):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("loop", ["single", "pool", "clone"])
+def test_nobody_is_forgotten_between_sessions(guard, libs, compiled, loop):
+    library = libs["so4"]
+    done = guard.run(library, [compiled(library, HERE / "chain.c"), loop, guard.mountpoint])
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_calls(guard, libs, compiled):
     """What each function returns, called as it must not be, too."""
     library = libs["so4"]

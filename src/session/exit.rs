@@ -95,6 +95,11 @@ impl Session {
         self.exit.callers.wait_until_empty();
     }
 
+    /// Whether a loop of one thread is in a receive.
+    pub(super) fn loop_receives(&self) -> bool {
+        self.exit.gate.is_receiving()
+    }
+
     /// Wakes the threads that are receiving.
     pub(super) fn wake_receivers(&self) {
         self.ring();

@@ -3,6 +3,7 @@
 use super::{Channel, Session, inflight};
 use nix::errno::Errno;
 use parking_lot::{Condvar, Mutex};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,8 @@ use std::time::{Duration, Instant};
 const TICK: Duration = Duration::from_millis(1);
 /// How long to wait for what should be done at once.
 const BRIEF: Duration = Duration::from_millis(100);
+/// How long to wait for what only a machine that is very busy can delay.
+const LONG: Duration = Duration::from_secs(10);
 
 /// Whether loops are to wait, and which do.
 #[derive(Default)]
@@ -19,6 +22,8 @@ pub(super) struct Pause {
     loops: AtomicUsize,
     /// Those of them that wait.
     parked: AtomicUsize,
+    /// Of each worker of a pool.
+    receivers: Mutex<Vec<Arc<AtomicBool>>>,
     lock: Mutex<()>,
     resumed: Condvar,
 }
@@ -87,15 +92,34 @@ impl Session {
         }
     }
 
-    /// Waits for loops, which have been told to end, to do what they have received that nobody waits for: the kernel does
-    /// not send it again. What has its reply to come need not be waited for. Not long: a callback that does not return
-    /// keeps nobody here.
-    pub(super) fn await_unanswerable(&self) {
-        let end = Instant::now() + BRIEF;
-        while self.busy() > self.unanswered() && Instant::now() < end {
+    /// Waits until no loop, all of which have been told to end, takes a request any more: a successor could not have that
+    /// sent again. And for loops to do what they have received that nobody waits for, as the kernel does not send it again,
+    /// but not long: a callback that does not return keeps nobody here.
+    pub(super) fn await_last_receives(&self) {
+        let begin = Instant::now();
+        let waiting = |elapsed| self.is_receiving() || (elapsed < BRIEF && self.busy() > self.unanswered());
+        while waiting(begin.elapsed()) {
+            if begin.elapsed() > LONG {
+                log::error!("a thread of the session's cannot be woken: what it receives gets no answer");
+                return;
+            }
             self.wake_receivers();
             std::thread::sleep(TICK);
         }
+    }
+
+    /// A worker says by `receiving` that it is in a receive, or about to look whether it may.
+    pub(super) fn list_receiver(&self, receiving: &Arc<AtomicBool>) {
+        self.pause.receivers.lock().push(receiving.clone());
+    }
+
+    /// The worker has ended.
+    pub(super) fn unlist_receiver(&self, receiving: &Arc<AtomicBool>) {
+        self.pause.receivers.lock().retain(|other| !Arc::ptr_eq(other, receiving));
+    }
+
+    fn is_receiving(&self) -> bool {
+        self.loop_receives() || self.pause.receivers.lock().iter().any(|receiving| receiving.load(Ordering::SeqCst))
     }
 
     /// Requests that are not answered, those that a loop may be taking at this moment among them.

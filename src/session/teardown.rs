@@ -90,7 +90,7 @@ impl Session {
         let _ending = self.ending();
         let Mounted { mount, nowhere } = self.mount.lock().take().ok_or(Errno::ENOTCONN)?;
         self.exit();
-        self.await_unanswerable();
+        self.await_last_receives();
         // Before all else: what is still under way gets no answer from here, and so comes to the successor.
         retire(self.ends().all(), nowhere.as_fd());
         self.enter(Stage::ENDED);

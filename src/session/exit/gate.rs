@@ -60,6 +60,11 @@ impl Gate {
         }
     }
 
+    /// Whether a thread is in a receive.
+    pub fn is_receiving(&self) -> bool {
+        self.receiving.load(Ordering::SeqCst) != 0
+    }
+
     /// Wakes the thread that is in a receive, once.
     pub fn wake(&self, ends: &impl Ends) {
         match self.receiving.load(Ordering::SeqCst) {

@@ -20,7 +20,7 @@ const LIVELY: u32 = 64;
 pub(super) struct Worker {
     /// Known once it runs.
     thread: OnceLock<Thread>,
-    receiving: AtomicBool,
+    receiving: Arc<AtomicBool>,
     /// Turns between receiving, when it is even, and serving.
     turns: AtomicU32,
     /// What that was when the pool's thread looked last.
@@ -43,7 +43,8 @@ pub(super) enum Progress {
 
 impl Worker {
     pub fn new(inbox: Inbox, channel: Option<Arc<Channel>>) -> Self {
-        let ([receiving, watched], [turns, seen]) = ([false, false].map(AtomicBool::new), [0, 0].map(AtomicU32::new));
+        let ([turns, seen], watched) = ([0, 0].map(AtomicU32::new), AtomicBool::new(false));
+        let receiving = Arc::default();
         Self { thread: OnceLock::new(), receiving, turns, seen, watched, inbox: Mutex::new(inbox), channel }
     }
 
@@ -181,6 +182,7 @@ impl Crew for Pool<'_> {
 
     fn work(&self, workers: &Workers<'_, '_>, worker: &Worker) {
         self.session.loop_begins();
+        self.session.list_receiver(&worker.receiving);
         if let Err(errno) = self.serve(workers, worker) {
             self.failure.lock().get_or_insert(errno);
             self.session.exit();
@@ -188,6 +190,7 @@ impl Crew for Pool<'_> {
     }
 
     fn ended(&self, worker: &Worker) {
+        self.session.unlist_receiver(&worker.receiving);
         self.session.loop_ends();
         if let Some(channel) = &worker.channel {
             self.session.give_clone_back(channel.clone());
