@@ -61,6 +61,11 @@ impl From<MountId> for u64 {
     }
 }
 
+/// The number of the mount that a path leads to, through links, too; None when it cannot be told.
+pub fn on_mount(path: &CStr) -> Option<MountId> {
+    mount(open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?.as_fd())
+}
+
 fn place(path: &CStr) -> Option<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     open(path, flags, Mode::empty()).ok()

@@ -1,5 +1,6 @@
 //! Where a mount goes.
 
+use super::id::on_mount;
 use nix::errno::Errno;
 use nix::sys::stat::{SFlag, stat};
 use std::ffi::{CStr, CString, OsStr};
@@ -32,8 +33,8 @@ impl Target {
             .map_err(|e| bad(Errno::from_raw(e.raw_os_error().unwrap_or(libc::EINVAL))))?;
         let path = CString::new(path.into_os_string().into_vec()).map_err(|_| bad(Errno::EINVAL))?;
         let same = stat(path.as_c_str()).is_ok_and(|s| (s.st_dev, s.st_ino) == (there.st_dev, there.st_ino));
-        if !same {
-            // A link of /proc into a place that has no such name here.
+        if !same || on_mount(mountpoint) != on_mount(&path) {
+            // A link of /proc into a place that has no such name here, or another mount name space.
             log::error!("mountpoint {shown}: is elsewhere than at {}", path.to_string_lossy());
             return Err(Errno::EINVAL);
         }

@@ -242,9 +242,9 @@ fn a_copy_of_our_mount_is_ours() {
     }
 }
 
-/// A link of /proc leads into another process' mount name space, where the same path means another folder.
+/// A link of /proc leads into another process' mount name space: a mount there is none here.
 #[test]
-fn a_path_that_means_another_folder_here_is_refused() {
+fn a_path_into_another_name_space_is_refused() {
     if let Some(place) = further() {
         let elsewhere = std::env::var("ELSEWHERE").unwrap();
         let path = CString::new(format!("/proc/{elsewhere}/root{}", place.0.display())).unwrap();
@@ -254,12 +254,12 @@ fn a_path_that_means_another_folder_here_is_refused() {
     if can_mount() {
         let script = r#"
             mkfifo "$stage/ready"
-            unshare --mount sh -ec 'mount -t tmpfs none "$0/mountpoint"; echo >"$0/ready"; exec sleep 60' "$stage" &
+            unshare --mount sh -ec 'echo >"$0/ready"; exec sleep 60' "$stage" &
             read -r line <"$stage/ready"
             trap "kill $!" EXIT
             ELSEWHERE=$! "$0" "$@"
         "#;
-        let lines = Stage::new().play("a_path_that_means_another_folder_here_is_refused", script);
+        let lines = Stage::new().play("a_path_into_another_name_space_is_refused", script);
         assert!(matches!(&lines[..], [line] if line.ends_with(": is elsewhere than at PLACE")), "{lines:?}");
     }
 }
