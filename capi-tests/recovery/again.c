@@ -7,7 +7,7 @@
  * --hand: a socket that state and device are sent to. --take: those of a predecessor.
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
- * kernel is asked to send requests again. --leave: leaves the mount when a reply of so many bytes is about to be sent,
+ * kernel is asked to send requests again; loop: before the loop. --leave: leaves the mount when a reply of so many bytes is about to be sent,
  * which comes too late then. --leave-forget: when a forget was just read. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
  */
@@ -397,6 +397,7 @@ int main(int argc, char **argv)
     if (pthread_create(&thread, NULL, pauser, &pausing))
         abort();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    die_at("loop");
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
     int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);

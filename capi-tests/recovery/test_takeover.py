@@ -271,6 +271,30 @@ def test_a_forget_that_was_read_before_the_detach_counts(mount, guard, loop):
     assert second.stop() == 0
 
 
+def test_forgets_that_a_takeover_reads_count_once(mount, guard):
+    """Also if the successor dies before its loop; the daemon hears of those that are left when it serves."""
+    files = [guard.mountpoint / f"file{n}" for n in range(3)]  # more than one comes as one message
+    for file in files:
+        (mount.source / file.name).touch()
+    first = mount.start()
+    for file in files:
+        guard.child(os.stat, file)
+    kill(first)
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    second = mount.taken_over("--die=loop")
+    assert second.wait() == -signal.SIGKILL
+    third = mount.taken_over()
+    for file in files:
+        guard.child(os.stat, file)
+    kill(third)
+    Path("/proc/sys/vm/drop_caches").write_text("2")
+    last = mount.taken_over()
+    wait_until(lambda: last.output().count("forget ") == 3, "forgets")
+    assert last.output().count(f"forget 1, -{errno.ESTALE} left") == 3
+    assert "not in the table" not in last.output()
+    assert last.stop() == 0
+
+
 def test_an_open_that_comes_after_the_detach_is_taken_back_once(mount, guard):
     """Else the id of the file that is open beside it would be closed, and the open get another: EIO."""
     (mount.source / "file").write_text("contents")

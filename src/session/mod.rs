@@ -40,7 +40,7 @@ pub use handler::{Handler, Provides};
 pub use inflight::Token;
 pub use intake::{Intake, Received};
 pub use process::{memory_buffer, payload_buffer};
-pub use recovery::{Hooks, State, Verdict};
+pub use recovery::{COUNTED, Hooks, State, Verdict};
 
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::opcode::Opcode;

@@ -7,6 +7,7 @@ use crate::abi::wire::UNIQUE_RESEND;
 use crate::capi::result::ToC;
 use crate::decode::supplementary_groups;
 use crate::dispatch::{find, with_request};
+use crate::session::COUNTED;
 use crate::session::inflight::ReplyFlags;
 use core::ffi::c_int;
 use libc::gid_t;
@@ -19,7 +20,7 @@ use nix::errno::Errno;
 /// fusewire 1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_req_unique(req: fuse_req_t) -> u64 {
-    find(req, "fuse_req_unique").map_or(0, |(slot, _)| slot.unique() & !UNIQUE_RESEND)
+    find(req, "fuse_req_unique").map_or(0, |(slot, _)| slot.unique() & !(UNIQUE_RESEND | COUNTED))
 }
 symver!(fuse_req_unique, "FUSEWIRE_1.0");
 

@@ -10,7 +10,7 @@ mod resent;
 mod saved;
 mod takeover;
 
-pub use resent::{Hooks, Verdict};
+pub use resent::{COUNTED, Hooks, Verdict};
 
 use super::detour::Why;
 use super::{Session, inflight};
@@ -102,18 +102,32 @@ impl State {
 
     /// A request is about to be in flight in `slot`, or is one that no successor ever sees: a forget is done at once.
     pub(super) fn note(&self, slot: &Slot, request: &Request<'_>) {
-        match (&request.operation, &self.nodes) {
-            (Operation::Forget { nlookup }, Some(nodes)) => forget(nodes, request.header.nodeid, *nlookup),
-            (Operation::BatchForget { entries }, Some(nodes)) => {
-                entries.iter().for_each(|one| forget(nodes, one.nodeid, one.nlookup));
+        let InHeader { unique, opcode, nodeid, .. } = *request.header;
+        match &request.operation {
+            Operation::Forget { .. } | Operation::BatchForget { .. } => {
+                if unique & COUNTED == 0 {
+                    self.count_forgets(request);
+                }
             }
-            (Operation::Forget { .. } | Operation::BatchForget { .. } | Operation::NotifyReply { .. }, _) => {}
-            _ if request.header.unique & UNIQUE_RESEND != 0 && self.note_again(slot, request.header) => {}
-            _ => {
-                let unique = request.header.unique & !UNIQUE_RESEND;
-                self.journal.take(slot.index(), unique, request.header.opcode, request.header.nodeid);
-            }
+            Operation::NotifyReply { .. } => {}
+            _ if unique & UNIQUE_RESEND != 0 && self.note_again(slot, request.header) => {}
+            _ => self.journal.take(slot.index(), unique & !UNIQUE_RESEND, opcode, nodeid),
         }
+    }
+
+    /// Takes back the lookups that the kernel forgets by this request. False when it is of another kind.
+    fn count_forgets(&self, request: &Request<'_>) -> bool {
+        let forget = |nodeid: u64, count: u64| {
+            if let Some(nodes) = &self.nodes {
+                forget(nodes, nodeid, count);
+            }
+        };
+        match &request.operation {
+            Operation::Forget { nlookup } => forget(request.header.nodeid, *nlookup),
+            Operation::BatchForget { entries } => entries.iter().for_each(|one| forget(one.nodeid, one.nlookup)),
+            _ => return false,
+        }
+        true
     }
 
     /// The same for a request that comes once more, with what a predecessor noted of it. False when none did.

@@ -3,7 +3,7 @@
 use super::{Session, State};
 use crate::abi::opcode::{Opcode, Reply, makes_entry};
 use crate::abi::wire::{EntryOut, InHeader, UNIQUE_RESEND};
-use crate::decode;
+use crate::decode::{self, Dialect};
 use crate::encode::Notification;
 use crate::passthrough::Kept;
 use crate::recovery::journal::{Entry, Recorded};
@@ -16,6 +16,10 @@ use std::collections::{HashSet, VecDeque};
 use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zerocopy::{FromBytes, IntoBytes};
+
+/// Set in `unique` of a forget that was counted when it was read, and that the daemon is still to hear of. The kernel's own
+/// numbers do not get there.
+pub const COUNTED: u64 = 1 << 62;
 
 /// What is to be done with a resent request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +94,7 @@ impl Session {
             }
         }
         channel.set_nonblocking(true)?;
-        let read = self.read_resent(channel);
+        let read = self.read_resent(channel, state);
         channel.set_nonblocking(false)?;
         let mut messages = read?;
         messages.sort_by_key(|(header, _)| rank(header));
@@ -111,7 +115,7 @@ impl Session {
 
     /// Reads until a request comes that nobody read before: resent ones stand before it, but not in order, and forgets and
     /// interrupts come in between.
-    fn read_resent(&self, channel: &Channel) -> Result<Vec<(InHeader, Vec<u8>)>, Errno> {
+    fn read_resent(&self, channel: &Channel, state: &State) -> Result<Vec<(InHeader, Vec<u8>)>, Errno> {
         let mut buffer = Buffer::resident(self.buf_size())?;
         let mut messages = Vec::new();
         loop {
@@ -124,8 +128,9 @@ impl Session {
                     return Err(errno);
                 }
             };
-            let message = buffer.bytes().get(..size).unwrap_or_default();
+            let message = buffer.bytes().get_mut(..size).unwrap_or_default();
             let Some(header) = decode::header(message) else { continue };
+            state.count_early(message);
             messages.push((header, message.to_vec()));
             let unread = header.unique & UNIQUE_RESEND == 0 && Opcode::reply_to(header.opcode) == Reply::Needed;
             if unread {
@@ -261,6 +266,15 @@ fn drop_answered(state: &State, resent: &HashSet<u64>) {
 }
 
 impl State {
+    /// Counts forgets at once, and says so in the message: the kernel does not send them again, and this process may be gone
+    /// before its loop comes to them.
+    fn count_early(&self, message: &mut [u8]) {
+        let counted = decode::request(message, Dialect::default()).is_ok_and(|request| self.count_forgets(&request));
+        if counted && let Ok((header, _)) = InHeader::mut_from_prefix(message) {
+            header.unique |= COUNTED;
+        }
+    }
+
     fn inherited(&self, unique: u64) -> Option<Entry> {
         self.inheritance.get()?.find(unique & !UNIQUE_RESEND)
     }
