@@ -6,6 +6,10 @@
 //!
 //! What a successor needs lies in the shared memory: name, generation, number of lookups. What finds a name's node, and
 //! who holds it, is the process' own. A name is written whole before it counts, so it is whole wherever the process dies.
+//!
+//! Names are read without a lock: the state, which says which of a node's two names counts, changes with each of them, and
+//! whoever finds it unchanged after a look at the name has not seen half of another. While the lock of a name's shard is
+//! held, the node that has the name keeps it.
 
 use super::layout::{Header, MAX_NODES, NODE_HEAD, NODES, name_words, node_words};
 use super::memory::{Area, Memory, get_bytes, put_bytes};
@@ -13,7 +17,7 @@ use nix::errno::Errno;
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// The root's place, and its nodeid.
 const ROOT: usize = 1;
@@ -32,7 +36,11 @@ const NAMES: usize = 4;
 const LIVE: u64 = 1;
 /// The second name counts.
 const SECOND: u64 = 2;
+/// One of the names that the node was given. They are counted, so that the state is another with each: earlier versions
+/// leave the bits as they are.
+const RENAME: u64 = 4;
 const GENERATION_SHIFT: u32 = 32;
+const RENAMES: u64 = (1 << GENERATION_SHIFT) - RENAME;
 
 /// Hash of a name -> the first node of those whose names have that hash.
 type ByHash = HashMap<u64, usize, BuildHasherDefault<Hashed>>;
@@ -93,12 +101,14 @@ impl Node<'_> {
         self.head[STATE].load(Ordering::Acquire)
     }
 
-    fn nodeid(&self) -> u64 {
-        self.index as u64 | (self.state() >> GENERATION_SHIFT) << GENERATION_SHIFT
+    /// The nodeid in such a state.
+    fn nodeid(&self, state: u64) -> u64 {
+        self.index as u64 | (state >> GENERATION_SHIFT) << GENERATION_SHIFT
     }
 
-    fn which(&self) -> usize {
-        usize::from(self.state() & SECOND != 0)
+    /// Whether it is the live node of that nodeid in such a state.
+    fn is(&self, nodeid: u64, state: u64) -> bool {
+        state & LIVE != 0 && self.nodeid(state) == nodeid
     }
 
     fn place(&self, which: usize) -> &[AtomicU64] {
@@ -106,9 +116,25 @@ impl Node<'_> {
         if which == 0 { first } else { second }
     }
 
-    /// The name that counts. EBADMSG when it is not what was written.
-    fn name(&self) -> Result<Vec<u8>, Errno> {
-        let which = self.which();
+    /// The name of the live node of that nodeid, and the state in which that is its name. ESTALE when there is no such node,
+    /// EBADMSG when the name is not what was written.
+    fn name(&self, nodeid: u64) -> Result<(Vec<u8>, u64), Errno> {
+        loop {
+            let state = self.state();
+            if !self.is(nodeid, state) {
+                return Err(Errno::ESTALE);
+            }
+            let name = self.read(which(state));
+            // If some of it was of a later name, the state is a later one, too.
+            fence(Ordering::Acquire);
+            if self.head[STATE].load(Ordering::Relaxed) == state {
+                return Ok((name?, state));
+            }
+        }
+    }
+
+    /// One of the names. EBADMSG when it is not what was written, or is being written.
+    fn read(&self, which: usize) -> Result<Vec<u8>, Errno> {
         let word = self.head.get(NAMES + which).map_or(0, |word| word.load(Ordering::Relaxed));
         let length = (word >> 32) as usize;
         let place = self.place(which);
@@ -120,9 +146,9 @@ impl Node<'_> {
         if checksum(self.index, &name) == word as u32 { Ok(name) } else { Err(Errno::EBADMSG) }
     }
 
-    /// Whether that is the name that counts.
+    /// Whether that is the name that counts. For who holds the lock of the name's shard, in which the node is.
     fn is_named(&self, name: &[u8]) -> bool {
-        let which = self.which();
+        let which = which(self.state());
         let word = self.head.get(NAMES + which).map_or(0, |word| word.load(Ordering::Relaxed));
         let same = |(word, chunk): (&AtomicU64, &[u8])| {
             word.load(Ordering::Relaxed).to_ne_bytes().get(..chunk.len()) == Some(chunk)
@@ -132,6 +158,8 @@ impl Node<'_> {
 
     /// Writes the name that does not count yet.
     fn write(&self, which: usize, name: &[u8]) {
+        // Whoever reads some of it sees after that, too, that the name which was here no longer counts.
+        fence(Ordering::Release);
         put_bytes(self.place(which), name);
         let word = (name.len() as u64) << 32 | u64::from(checksum(self.index, name));
         if let Some(place) = self.head.get(NAMES + which) {
@@ -176,7 +204,8 @@ impl Nodes {
                 retire(&node);
                 free.push(index);
             } else {
-                let name = node.name().inspect_err(|_| log::error!("saved state: node {index} is damaged"))?;
+                let name = node.name(node.nodeid(node.state()));
+                let (name, _) = name.inspect_err(|_| log::error!("saved state: node {index} is damaged"))?;
                 let hash = nodes.hash(&name);
                 nodes.link(&mut nodes.shard(hash), hash, &node)?;
             }
@@ -204,8 +233,7 @@ impl Nodes {
         let index = nodeid as u32 as usize;
         let possible = index >= ROOT && index < self.area.used(&self.memory);
         let node = self.node(index).filter(|_| possible)?;
-        let live = node.state() & LIVE != 0 && node.nodeid() == nodeid;
-        live.then_some(node)
+        node.is(nodeid, node.state()).then_some(node)
     }
 
     fn hash(&self, name: &[u8]) -> u64 {
@@ -287,7 +315,7 @@ impl Nodes {
             }
         };
         node.head[HOLDS].fetch_add(1, Ordering::SeqCst);
-        Ok(node.nodeid())
+        Ok(node.nodeid(node.state()))
     }
 
     fn take_free(&self) -> Result<usize, Errno> {
@@ -327,26 +355,30 @@ impl Nodes {
         Ok(node.is_unused() && self.end(&node, nodeid))
     }
 
-    /// Ends a node that nobody needs, unless somebody came to need it meanwhile.
+    /// Ends a node that nobody needs, unless somebody came to need it meanwhile, or another ended it.
     fn end(&self, node: &Node<'_>, nodeid: u64) -> bool {
-        let Ok(name) = node.name() else { return false };
-        let hash = self.hash(&name);
-        let mut shard = self.shard(hash);
-        // Another may have ended it, or renamed it: whoever did that last looks again.
-        let same = node.state() & LIVE != 0 && node.nodeid() == nodeid && node.is_named(&name);
-        if !same || !node.is_unused() {
-            return false;
+        while let Ok((name, state)) = node.name(nodeid) {
+            let hash = self.hash(&name);
+            let mut shard = self.shard(hash);
+            if node.state() != state {
+                continue;
+            }
+            if !node.is_unused() {
+                return false;
+            }
+            self.unlink(&mut shard, hash, node);
+            retire(node);
+            drop(shard);
+            self.free.lock().push(node.index);
+            return true;
         }
-        self.unlink(&mut shard, hash, node);
-        retire(node);
-        drop(shard);
-        self.free.lock().push(node.index);
-        true
+        false
     }
 
     /// Copies the node's name. ESTALE when there is no such node.
     pub fn name(&self, nodeid: u64) -> Result<Vec<u8>, Errno> {
-        self.find(nodeid).ok_or(Errno::ESTALE)?.name()
+        let (name, _) = self.find(nodeid).ok_or(Errno::ESTALE)?.name(nodeid)?;
+        Ok(name)
     }
 
     /// Gives the node another name. EEXIST when another node has it.
@@ -355,11 +387,36 @@ impl Nodes {
             return Err(Errno::EMSGSIZE);
         }
         let node = self.find(nodeid).ok_or(Errno::ESTALE)?;
-        let old = node.name()?;
-        let (from, to) = (self.hash(&old), self.hash(name));
+        let to = self.hash(name);
+        loop {
+            let (old, state) = node.name(nodeid)?;
+            let from = self.hash(&old);
+            let (mut first, mut second) = self.both_shards(from, to);
+            if node.state() != state {
+                continue;
+            }
+            let target = second.as_deref().unwrap_or(&first);
+            match self.named(target, to, name) {
+                Some(other) if other.index == node.index => return Ok(()),
+                Some(_) => return Err(Errno::EEXIST),
+                None => {}
+            }
+            // Before anything is undone.
+            second.as_deref_mut().unwrap_or(&mut first).try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+            let renamed = renamed(state);
+            node.write(which(renamed), name);
+            self.unlink(&mut first, from, &node);
+            self.link(second.as_deref_mut().unwrap_or(&mut first), to, &node)?;
+            node.head[STATE].store(renamed, Ordering::Release);
+            return Ok(());
+        }
+    }
+
+    /// The shards of two hashes; the second is none where they are the same one.
+    fn both_shards(&self, from: u64, to: u64) -> (MutexGuard<'_, ByHash>, Option<MutexGuard<'_, ByHash>>) {
         let at = |hash: u64| (hash >> 32) as usize % SHARDS;
         // Always in the same order, so that two renames never wait for each other.
-        let (mut first, mut second) = match at(from).cmp(&at(to)) {
+        match at(from).cmp(&at(to)) {
             std::cmp::Ordering::Less => {
                 let first = self.shard(from);
                 (first, Some(self.shard(to)))
@@ -369,31 +426,24 @@ impl Nodes {
                 let second = self.shard(to);
                 (self.shard(from), Some(second))
             }
-        };
-        if node.nodeid() != nodeid || !node.is_named(&old) {
-            return Err(Errno::ESTALE);
         }
-        let target = second.as_deref().unwrap_or(&first);
-        match self.named(target, to, name) {
-            Some(other) if other.index == node.index => return Ok(()),
-            Some(_) => return Err(Errno::EEXIST),
-            None => {}
-        }
-        // Before anything is undone.
-        second.as_deref_mut().unwrap_or(&mut first).try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        let which = 1 - node.which();
-        node.write(which, name);
-        self.unlink(&mut first, from, &node);
-        self.link(second.as_deref_mut().unwrap_or(&mut first), to, &node)?;
-        let state = node.state() & !SECOND;
-        node.head[STATE].store(if which == 1 { state | SECOND } else { state }, Ordering::Release);
-        Ok(())
     }
 
     /// How often the kernel has looked the node up. ESTALE when there is no such node.
     pub fn lookups(&self, nodeid: u64) -> Result<u64, Errno> {
         self.find(nodeid).map(|node| node.head[LOOKUPS].load(Ordering::SeqCst)).ok_or(Errno::ESTALE)
     }
+}
+
+/// Which of the two names counts in such a state.
+fn which(state: u64) -> usize {
+    usize::from(state & SECOND != 0)
+}
+
+/// The state after the one in which the other name counted.
+fn renamed(state: u64) -> u64 {
+    let renames = state.wrapping_add(RENAME) & RENAMES;
+    (state ^ SECOND) & !RENAMES | renames
 }
 
 /// Frees a node's place; its next one has another nodeid.

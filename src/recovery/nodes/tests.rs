@@ -1,6 +1,7 @@
 use super::*;
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 fn nodes() -> (Memory, Nodes) {
     let memory = Memory::create(32).unwrap();
@@ -109,4 +110,66 @@ fn threads_that_get_and_put_the_same_names_leave_none() {
     // All but place 0, which is none, and the root.
     assert_eq!(free.len(), nodes.area.used(&nodes.memory) - 2);
     assert!(nodes.shards.iter().all(|shard| shard.0.lock().is_empty()));
+}
+
+/// Long enough for others to come while one is copied.
+fn long_name(number: usize) -> Vec<u8> {
+    number.to_ne_bytes().repeat(32)
+}
+
+fn nodes_with_long_names() -> Nodes {
+    Nodes::create(Memory::create(256).unwrap()).unwrap()
+}
+
+#[test]
+fn a_name_that_is_read_while_it_changes_is_whole() {
+    let nodes = nodes_with_long_names();
+    let node = nodes.get(&long_name(0)).unwrap();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                let name = nodes.name(node).unwrap();
+                assert!(name.chunks(8).all(|chunk| chunk == &name[..8]));
+            }
+        });
+        let renames = (1..5_000).try_for_each(|number| nodes.rename(node, &long_name(number)));
+        done.store(true, Ordering::Relaxed);
+        renames.unwrap();
+    });
+}
+
+#[test]
+fn threads_that_rename_the_same_node_all_succeed() {
+    let nodes = nodes_with_long_names();
+    let node = nodes.get(&long_name(0)).unwrap();
+    let rename = |thread: usize| (0..4_000).try_for_each(|i| nodes.rename(node, &long_name(2 * i + thread)));
+    std::thread::scope(|threads| {
+        for thread in [threads.spawn(|| rename(0)), threads.spawn(|| rename(1))] {
+            thread.join().unwrap().unwrap();
+        }
+    });
+    assert_eq!(nodes.get(&nodes.name(node).unwrap()), Ok(node));
+    assert_eq!(nodes.shards.iter().map(|shard| shard.0.lock().len()).sum::<usize>(), 1);
+}
+
+#[test]
+fn a_node_ends_while_it_gets_another_name() {
+    let nodes = nodes_with_long_names();
+    let (current, done) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for number in (1..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                let renamed = nodes.rename(current.load(Ordering::Relaxed), &long_name(number));
+                assert!(matches!(renamed, Ok(()) | Err(Errno::ESTALE)));
+            }
+        });
+        let ended = (0..4_000).all(|_| {
+            let node = nodes.get(&long_name(0)).unwrap();
+            current.store(node, Ordering::Relaxed);
+            nodes.put(node) == Ok(true)
+        });
+        done.store(true, Ordering::Relaxed);
+        assert!(ended);
+    });
 }
