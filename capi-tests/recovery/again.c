@@ -8,7 +8,8 @@
  * --die: init: in the init callback; init-reply: when that is about to be sent; dispatch: when mkdir is called; effect: when
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again; loop: before the loop. --leave: leaves the mount when a reply of so many bytes is about to be sent,
- * which comes too late then. --leave-forget: when a forget was just read. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
+ * which comes too late then. --leave-forget: when a forget was just read. --signals: memory is never had at the
+ * first attempt. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
  */
 #define _GNU_SOURCE
@@ -21,6 +22,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +33,7 @@
 
 static struct options {
     char *source, *take, *die, *fail;
-    int hand, hold, leave, leave_forget, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
+    int hand, hold, leave, leave_forget, signals, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
@@ -39,6 +41,7 @@ static const struct fuse_opt specs[] = {
     OPTION("--source=%s", source), OPTION("--take=%s", take),     OPTION("--die=%s", die),
     OPTION("--hand=%d", hand),     OPTION("--hold", hold),        OPTION("--unaware", unaware),
     OPTION("--leave=%d", leave), OPTION("--leave-forget", leave_forget),
+    OPTION("--signals", signals),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
     OPTION("--refuse", refuse), FUSE_OPT_END,
@@ -97,6 +100,17 @@ ssize_t read(int fd, void *buf, size_t size)
         usleep(5000);
     }
     return got;
+}
+
+/* The same for memory of the state: a signal comes first each time, on a kernel that ends the call for one. */
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    static atomic_int calls;
+    if (options.signals && atomic_fetch_add(&calls, 1) % 2 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return syscall(SYS_fallocate, fd, mode, offset, length);
 }
 
 /* Stands before the C library's: what the library sends goes through here. */

@@ -118,6 +118,17 @@ def held_read(mount, guard, *more):
     return reader
 
 
+def test_signals_do_not_keep_memory_from_the_state(mount, guard):
+    (mount.source / "file").touch()
+    first = mount.start("--signals")
+    assert guard.child(os.path.exists, guard.mountpoint / "file")
+    kill(first)
+    second = mount.taken_over("--signals")
+    assert guard.child(os.path.exists, guard.mountpoint / "file")
+    assert second.stop() == 0
+    assert "no room" not in first.output() + second.output()
+
+
 def test_nodeids_and_open_files_go_on(mount, guard):
     (mount.source / "deep/er").mkdir(parents=True)
     (mount.source / "deep/er/file").write_text("contents")

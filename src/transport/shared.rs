@@ -3,7 +3,7 @@
 use core::num::NonZeroUsize;
 use core::ptr::NonNull;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap, munmap};
 use nix::sys::resource::{Resource, getrlimit};
@@ -78,7 +78,14 @@ impl Shared {
     /// error here, and later it would be a signal.
     pub fn reserve(&self, offset: usize, length: usize) -> Result<(), Errno> {
         let [offset, length] = [offset, length].map(|n| i64::try_from(n).map_err(|_| Errno::EFBIG));
-        fallocate(&self.fd, nix::fcntl::FallocateFlags::empty(), offset?, length?)
+        let (offset, length) = (offset?, length?);
+        loop {
+            match fallocate(&self.fd, FallocateFlags::empty(), offset, length) {
+                // A signal came, and what there was by then was given back. Later kernels go on.
+                Err(Errno::EINTR) => {}
+                done => return done,
+            }
+        }
     }
 
     /// Bytes that there is memory for.
