@@ -236,6 +236,24 @@ static void changed_by_callback(void)
     }
 }
 
+static struct fuse_conn_info *kept_conn;
+
+static void keep(struct fuse_conn_info *conn)
+{
+    kept_conn = conn;
+}
+
+static void kept_by_callback(void)
+{
+    in_init = keep;
+    start(38);
+    in_init = NULL;
+    plain_request(FUSE_OPEN, 38);
+    run(NULL, "what the callback got, later");
+    say("kept %s", conn_text(kept_conn));
+    session_stop();
+}
+
 /* ---- order ---- */
 
 static void out_of_order(void)
@@ -508,6 +526,7 @@ int main(void)
     versions();
     devices();
     changed_by_callback();
+    kept_by_callback();
     out_of_order();
     with_and_without_callbacks();
     answers();

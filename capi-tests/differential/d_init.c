@@ -123,15 +123,27 @@ static const struct change changes[] = {
     NAMED(reserved),
 };
 
+static const struct change *change;
+static struct fuse_conn_info *kept_conn;
+
+static void change_and_keep(struct fuse_conn_info *conn)
+{
+    change->apply(conn);
+    kept_conn = conn;
+}
+
+/* Programs keep what the callback got, and look there later for what was agreed on. */
 static void changed_by_callback(void)
 {
     static const uint32_t some[] = { 38, 20, 12 };
-    EACH(change, changes) {
+    in_init = change_and_keep;
+    for (change = changes; change < changes + COUNT(changes); change++) {
         EACH(minor, some) {
-            char *text = room(64);
-            snprintf(text, 64, "7.%u callback %s", *minor, change->label);
-            in_init = change->apply;
-            alone((struct setup){ 0 }, *minor, 131072, ALL >> 1, 0, text);
+            session_start((struct setup){ .no_init = true });
+            put_init(*minor, 131072, ALL >> 1, 0);
+            run(NULL, "7.%u callback %s", *minor, change->label);
+            say("kept %s", conn_text(kept_conn));
+            session_stop();
         }
     }
     in_init = NULL;

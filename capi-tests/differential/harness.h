@@ -39,6 +39,7 @@ const char *quoted(const void *text, size_t len);
 const char *str(const char *text);
 const char *words(const void *data, size_t len);
 const char *fi_text(const struct fuse_file_info *fi);
+const char *conn_text(const struct fuse_conn_info *conn); /* record.c */
 /* Reading the vector uses it up; `memory` is then one with the same data. */
 const char *bufvec_text(struct fuse_bufvec *bufv, struct fuse_bufvec *memory);
 char *room(size_t len);

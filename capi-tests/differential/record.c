@@ -66,7 +66,7 @@ void conclude(fuse_req_t req, const struct answer *natural)
             fuse_reply_err(req, ENOSYS);       \
     } while (0)
 
-static const char *conn_text(const struct fuse_conn_info *conn)
+const char *conn_text(const struct fuse_conn_info *conn)
 {
     char *text = room(512);
     snprintf(text, 512,

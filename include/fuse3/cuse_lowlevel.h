@@ -56,7 +56,7 @@ struct cuse_lowlevel_ops {
      * `max_write` and `no_interrupt` of `conn` change anything; nothing is offered in it.
      *
      * - `userdata`: what cuse_lowlevel_new() was given.
-     * - `conn`: valid during the call.
+     * - `conn`: lasts as long as the session; changing it after the call changes nothing.
      */
     void (*init)(void *userdata, struct fuse_conn_info *conn);
     /** The kernel has been told what to make; the device appears about now, and other callbacks may run already. */

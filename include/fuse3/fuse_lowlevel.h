@@ -311,7 +311,8 @@ struct fuse_lowlevel_ops {
      * different from the library's choice; options of the command line win over both.
      *
      * - `userdata`: what fuse_session_new() was given.
-     * - `conn`: what is offered and what will be asked for; valid during the call.
+     * - `conn`: what is offered and what will be asked for. It lasts as long as the session, and says what came of the
+     *   negotiation from the kernel's next request on; changing it then changes nothing.
      */
     void (*init)(void *userdata, struct fuse_conn_info *conn);
     /**

@@ -5,13 +5,13 @@ use super::call;
 use super::poll::PollHandle;
 use super::request::{finish, to_c};
 use super::table;
-use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use crate::abi::c::common::fuse_bufvec;
 use crate::abi::c::cuse::cuse_lowlevel_ops;
 use crate::abi::c::lowlevel::fuse_lowlevel_ops;
 use crate::abi::flags::{FSYNC_FDATASYNC, IOCTL_DIR};
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::{Operation, Payload};
-use crate::session::{Handler, Provides, Session, Token};
+use crate::session::{Handler, Provides, Session, Shown, Token};
 use crate::transport::Channel;
 use core::ffi::{c_int, c_void};
 
@@ -89,10 +89,10 @@ impl Handler for CuseTable {
         Provides::empty()
     }
 
-    fn init(&self, conn: &mut fuse_conn_info) {
+    fn init(&self, conn: &Shown) {
         if let Some(init) = self.ops.init {
-            // SAFETY: the program's callback, called as its contract says; conn outlives the call.
-            unsafe { init(self.userdata, conn) };
+            // SAFETY: the program's callback, called as its contract says; conn lives as long as the session.
+            unsafe { init(self.userdata, conn.as_ptr()) };
         }
     }
 

@@ -2,11 +2,11 @@
 
 use super::call;
 use super::request::to_c;
-use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use crate::abi::c::common::fuse_bufvec;
 use crate::abi::c::lowlevel::fuse_lowlevel_ops;
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::Operation;
-use crate::session::{Handler, Provides, Session, Token};
+use crate::session::{Handler, Provides, Session, Shown, Token};
 use core::ffi::c_void;
 
 /// `struct fuse_lowlevel_ops` and the pointer that goes with it.
@@ -65,10 +65,10 @@ impl Handler for CTable {
         provides
     }
 
-    fn init(&self, conn: &mut fuse_conn_info) {
+    fn init(&self, conn: &Shown) {
         if let Some(init) = self.ops.init {
-            // SAFETY: the daemon's callback, called as its contract says; conn outlives the call.
-            unsafe { init(self.userdata, conn) };
+            // SAFETY: the daemon's callback, called as its contract says; conn lives as long as the session.
+            unsafe { init(self.userdata, conn.as_ptr()) };
         }
     }
 

@@ -84,12 +84,12 @@ impl Session {
         conn.proto_minor = arg.minor;
         conn.max_write = conn.max_write.min(largest);
         self.started.store(true, Ordering::SeqCst);
-        self.handler.init(&mut conn);
+        self.call_init(&mut conn);
         // With more the kernel would refuse every read of the device: the buffer does not hold that much.
         conn.max_write = conn.max_write.min(largest);
         // Nothing is offered to a device, so nothing that it may want is in force.
         (conn.want, conn.want_ext) = (0, 0);
-        *self.conn.lock() = conn;
+        self.settle(conn);
         CuseInitOut {
             major: KERNEL_VERSION,
             minor: EDITION.minor,

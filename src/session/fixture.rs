@@ -1,8 +1,8 @@
 //! A session for tests: it has a socket in the place of the device, and serves nothing.
 
 use super::handler::{Handler, Provides};
-use super::{Channel, Config, Kind, Session, Token};
-use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use super::{Channel, Config, Kind, Session, Shown, Token};
+use crate::abi::c::common::fuse_bufvec;
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::Operation;
 use crate::mount;
@@ -15,7 +15,7 @@ impl Handler for Nobody {
     fn provides(&self) -> Provides {
         Provides::empty()
     }
-    fn init(&self, _: &mut fuse_conn_info) {}
+    fn init(&self, _: &Shown) {}
     fn destroy(&self) {}
     fn call(&self, _: &Session, _: Token, _: &InHeader, _: &Operation<'_>) {}
     fn retrieved(&self, _: Token, _: &InHeader, _: &NotifyRetrieveIn, _: usize, _: &mut fuse_bufvec) {}

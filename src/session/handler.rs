@@ -1,7 +1,7 @@
 //! The border between a session and whoever answers its requests: the C operation table, or the path-based API.
 
-use super::{Channel, Session, Token};
-use crate::abi::c::common::{fuse_bufvec, fuse_conn_info};
+use super::{Channel, Session, Shown, Token};
+use crate::abi::c::common::fuse_bufvec;
 use crate::abi::wire::{InHeader, NotifyRetrieveIn};
 use crate::decode::Operation;
 use bitflags::bitflags;
@@ -29,7 +29,7 @@ pub trait Handler: Send + Sync {
     fn provides(&self) -> Provides;
 
     /// INIT: reads what the kernel offers, changes what is wanted.
-    fn init(&self, conn: &mut fuse_conn_info);
+    fn init(&self, conn: &Shown);
 
     /// The reply to CUSE_INIT was sent. A file system has nothing of that kind.
     fn init_done(&self) {}

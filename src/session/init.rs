@@ -110,7 +110,7 @@ impl Session {
         further |= self.agree_uring(&mut conn, offer);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
         let out = reply(&mut conn, version, arg, offer, further);
-        *self.conn.lock() = conn;
+        self.settle(conn);
         self.wants.store(conn.want_ext, Ordering::Relaxed);
         let splices =
             conn.want_ext & FUSE_CAP_SPLICE_READ != 0 && self.handler.provides().contains(Provides::WRITE_BUF);
@@ -133,7 +133,8 @@ impl Session {
         conn.want_ext = default;
         self.started.store(true, Ordering::SeqCst);
         let mut process = fork::Watch::begin();
-        let Agreed { further, passthrough } = wants::negotiate(conn, ext, offer, |conn| self.handler.init(conn));
+        let Agreed { further, passthrough } =
+            wants::negotiate(conn, self.shown.as_ptr().addr(), ext, offer, |conn| self.call_init(conn));
         self.note_fork(process.is_child());
         conn.capable_ext = capable;
         self.check(conn, capable)?;
@@ -251,12 +252,12 @@ fn reply(conn: &mut fuse_conn_info, version: InitOut, arg: &InitIn, offer: InitF
         flags |= InitFlags::REQUEST_TIMEOUT;
         out.request_timeout = conn.request_timeout;
     }
-    conn.max_background = conn.max_background.min(u32::from(u16::MAX));
-    conn.congestion_threshold = conn.congestion_threshold.min(conn.max_background);
-    if conn.congestion_threshold == 0 {
-        conn.congestion_threshold = conn.max_background * 3 / 4;
-    }
     if arg.minor >= 13 {
+        conn.max_background = conn.max_background.min(u32::from(u16::MAX));
+        conn.congestion_threshold = conn.congestion_threshold.min(conn.max_background);
+        if conn.congestion_threshold == 0 {
+            conn.congestion_threshold = conn.max_background * 3 / 4;
+        }
         out.max_background = conn.max_background as u16;
         out.congestion_threshold = conn.congestion_threshold as u16;
     }

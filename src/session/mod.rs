@@ -27,6 +27,7 @@ mod pause;
 mod pool;
 mod process;
 mod recovery;
+mod shown;
 mod single;
 pub mod start;
 mod straight;
@@ -41,6 +42,7 @@ pub use inflight::Token;
 pub use intake::{Intake, Received};
 pub use process::{memory_buffer, payload_buffer};
 pub use recovery::{COUNTED, Hooks, State, Verdict};
+pub use shown::Shown;
 
 use crate::abi::c::common::fuse_conn_info;
 use crate::abi::opcode::Opcode;
@@ -134,6 +136,8 @@ pub struct Session {
     handler: Box<dyn Handler>,
     /// The parameters as the last INIT left them.
     conn: Mutex<fuse_conn_info>,
+    /// The same as the daemon sees it.
+    shown: Shown,
     /// INIT's flags in force, read on the request path.
     flags: AtomicU64,
     /// Whether the kernel offered to send requests again.
@@ -183,6 +187,7 @@ impl Session {
             handler,
             buf_size: AtomicUsize::new(init::largest_buffer()),
             conn: Mutex::new(conn),
+            shown: Shown::default(),
             flags: AtomicU64::new(0),
             resends: AtomicBool::new(false),
             wants: AtomicU64::new(0),

@@ -45,7 +45,7 @@ pub(super) struct Agreed {
 #[derive(Clone, Copy)]
 struct Negotiation {
     /// The address of what the callback sees.
-    conn: usize,
+    address: usize,
     baseline: Baseline,
     /// The flags of INIT that the kernel offers.
     offered: InitFlags,
@@ -66,7 +66,7 @@ fn address(conn: &fuse_conn_info) -> usize {
 
 /// The negotiation of `conn`; none where no callback is looking at it.
 fn negotiation(conn: &fuse_conn_info) -> Option<Negotiation> {
-    NEGOTIATION.get().filter(|negotiation| negotiation.conn == address(conn))
+    NEGOTIATION.get().filter(|negotiation| negotiation.address == address(conn))
 }
 
 /// The baseline of `conn`; nothing wanted where no callback is looking at it.
@@ -75,10 +75,11 @@ fn baseline(conn: &fuse_conn_info) -> Baseline {
 }
 
 /// Lets `callback` change what is wanted. A capability that either word turned counts as turned; both words agree
-/// afterwards. Without `ext` the callback's program knows the shorter word only. Returns what was
-/// agreed on besides.
+/// afterwards. The callback's program finds `conn` at `address`, and knows the shorter word only without `ext`. Returns
+/// what was agreed on besides.
 pub(super) fn negotiate(
     conn: &mut fuse_conn_info,
+    address: usize,
     ext: bool,
     offered: InitFlags,
     callback: impl FnOnce(&mut fuse_conn_info),
@@ -86,17 +87,11 @@ pub(super) fn negotiate(
     let default = conn.want_ext;
     conn.want = default as u32;
     conn.want_ext = if ext { default } else { 0 };
-    let begun = Negotiation {
-        conn: address(conn),
-        baseline: Baseline::of(conn),
-        offered,
-        wanted: InitFlags::empty(),
-        passthrough: None,
-    };
+    let begun =
+        Negotiation { address, baseline: Baseline::of(conn), offered, wanted: InitFlags::empty(), passthrough: None };
     let outer = NEGOTIATION.replace(Some(begun));
     callback(conn);
-    let Negotiation { baseline: before, wanted, passthrough, .. } = negotiation(conn).unwrap_or(begun);
-    NEGOTIATION.set(outer);
+    let Negotiation { baseline: before, wanted, passthrough, .. } = NEGOTIATION.replace(outer).unwrap_or(begun);
     let turned = u64::from(conn.want ^ before.want);
     let turned_ext = if ext { conn.want_ext ^ before.want_ext } else { 0 };
     let before = if ext { before.want_ext } else { default & HIGH | u64::from(before.want) };
@@ -230,6 +225,16 @@ mod tests {
     const DEFAULT: u64 = 0b11 | 1 << 40;
     const CAP33: u64 = 1 << 33;
 
+    fn negotiate_in_place(
+        conn: &mut fuse_conn_info,
+        ext: bool,
+        offered: InitFlags,
+        callback: impl FnOnce(&mut fuse_conn_info),
+    ) -> Agreed {
+        let address = address(conn);
+        negotiate(conn, address, ext, offered, callback)
+    }
+
     fn agreed(ext: bool, callback: impl FnOnce(&mut fuse_conn_info)) -> u64 {
         let capable = DEFAULT | 0xf0 | CAP33;
         let mut conn = fuse_conn_info {
@@ -239,7 +244,7 @@ mod tests {
             ..fuse_conn_info::default()
         };
         let Agreed { further, .. } =
-            negotiate(&mut conn, ext, InitFlags::ABORT_ERROR | InitFlags::PASSTHROUGH, callback);
+            negotiate_in_place(&mut conn, ext, InitFlags::ABORT_ERROR | InitFlags::PASSTHROUGH, callback);
         assert!(FURTHER.contains(further));
         assert_eq!(conn.want, conn.want_ext as u32);
         conn.want_ext
@@ -273,7 +278,7 @@ mod tests {
         let mut conn = fuse_conn_info::default();
         let offered = InitFlags::ABORT_ERROR | InitFlags::HAS_RESEND | InitFlags::MAP_ALIGNMENT | InitFlags::POSIX_ACL;
         let want = |conn: &fuse_conn_info, flags| want_init_flags(conn, flags, "a test");
-        let Agreed { further: wanted, .. } = negotiate(&mut conn, true, offered, |c| {
+        let Agreed { further: wanted, .. } = negotiate_in_place(&mut conn, true, offered, |c| {
             assert_eq!(init_flags(c, "a test"), Some(offered));
             assert_eq!(want(c, InitFlags::ABORT_ERROR), Ok(()));
             assert_eq!(want(c, InitFlags::HAS_RESEND | InitFlags::CREATE_SUPP_GROUP), Err(Errno::ENOTSUP));
@@ -321,7 +326,8 @@ mod tests {
         };
         let enabled = |conn: &mut fuse_conn_info, depth, killpriv| {
             let mut result = Ok(());
-            let agreed = negotiate(conn, true, InitFlags::empty(), |c| result = enable_passthrough(c, depth, killpriv));
+            let enable = |c: &mut _| result = enable_passthrough(c, depth, killpriv);
+            let agreed = negotiate_in_place(conn, true, InitFlags::empty(), enable);
             (result, agreed.passthrough, conn.want_ext)
         };
         let both = FUSE_CAP_PASSTHROUGH | FUSE_CAP_HANDLE_KILLPRIV_V2;

@@ -1,6 +1,7 @@
 //! Types of `fuse_common.h`.
 
 use core::ffi::{c_int, c_uint, c_void};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub mod cap;
 
@@ -163,7 +164,7 @@ pub struct fuse_loop_config_v1 {
 ///
 /// cbindgen:ignore
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, IntoBytes)]
 pub struct fuse_conn_info {
     /// Protocol major version.
     pub proto_major: u32,

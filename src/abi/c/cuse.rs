@@ -40,7 +40,7 @@ pub struct cuse_lowlevel_ops {
     /// `max_write` and `no_interrupt` of `conn` change anything; nothing is offered in it.
     ///
     /// - `userdata`: what cuse_lowlevel_new() was given.
-    /// - `conn`: valid during the call.
+    /// - `conn`: lasts as long as the session; changing it after the call changes nothing.
     pub init: Option<unsafe extern "C" fn(userdata: *mut c_void, conn: *mut fuse_conn_info)>,
     /// The kernel has been told what to make; the device appears about now, and other callbacks may run already.
     pub init_done: Option<unsafe extern "C" fn(userdata: *mut c_void)>,

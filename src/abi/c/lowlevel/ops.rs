@@ -35,7 +35,8 @@ pub struct fuse_lowlevel_ops {
     /// different from the library's choice; options of the command line win over both.
     ///
     /// - `userdata`: what fuse_session_new() was given.
-    /// - `conn`: what is offered and what will be asked for; valid during the call.
+    /// - `conn`: what is offered and what will be asked for. It lasts as long as the session, and says what came of the
+    ///   negotiation from the kernel's next request on; changing it then changes nothing.
     pub init: Option<unsafe extern "C" fn(userdata: *mut c_void, conn: *mut fuse_conn_info)>,
     /// The session ends: after the last callback, when the file system is unmounted or the session destroyed. The
     /// connection may be gone, so notifications may fail. Inodes may be left that no forget came for.
