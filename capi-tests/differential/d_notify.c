@@ -82,17 +82,40 @@ static void retrieves(void)
             fuse_lowlevel_notify_retrieve(session, 7, *size, 8192, (void *)(uintptr_t)(0xc00 + *size)));
 }
 
+static void notify(const char *when)
+{
+    begin_case("%s inodes", when);
+    inodes();
+    begin_case("%s names", when);
+    names();
+    begin_case("%s stores", when);
+    stores();
+    begin_case("%s retrieves", when);
+    retrieves();
+}
+
 static void under(uint32_t minor)
 {
+    char when[16];
+    snprintf(when, sizeof(when), "7.%u", minor);
     session_start((struct setup){ .minor = minor });
-    begin_case("7.%u inodes", minor);
-    inodes();
-    begin_case("7.%u names", minor);
-    names();
-    begin_case("7.%u stores", minor);
-    stores();
-    begin_case("7.%u retrieves", minor);
-    retrieves();
+    notify(when);
+    session_stop();
+}
+
+static void notify_in_init(void *userdata, struct fuse_conn_info *conn)
+{
+    (void)userdata, (void)conn;
+    silent = false;
+    notify("7.38 in init");
+    silent = true;
+}
+
+/* INIT is not answered yet, but what the kernel can do is known. */
+static void in_the_init_callback(void)
+{
+    const struct fuse_lowlevel_ops ops = { .init = notify_in_init };
+    session_start((struct setup){ .ops = &ops });
     session_stop();
 }
 
@@ -153,6 +176,7 @@ int main(void)
     static const uint32_t minors[] = { 12, 14, 15, 17, 18, 37, 38 };
     EACH(minor, minors)
         under(*minor);
+    in_the_init_callback();
     refused();
     retrieve_replies(&recorder, "callback");
     retrieve_replies(&none, "no callback");

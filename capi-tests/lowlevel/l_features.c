@@ -109,6 +109,26 @@ static void interrupts(bool wanted)
     session_stop();
 }
 
+static struct fuse_conn_info *kept_conn;
+
+static void keep(struct fuse_conn_info *conn)
+{
+    by_function(conn);
+    kept_conn = conn;
+}
+
+/* What the callback got says what was agreed on, as long as the session; what is written there then counts for nothing. */
+static void kept_by_the_callback(void)
+{
+    offer(keep);
+    EXPECT_EQ(kept_conn->want_ext & (LOW | HIGH), FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_ASYNC_DIO | HIGH);
+    EXPECT_EQ(kept_conn->want, (uint32_t)kept_conn->want_ext);
+    EXPECT_EQ(kept_conn->max_write, init_reply.max_write);
+    memset(kept_conn, 0, sizeof(*kept_conn));
+    EXPECT_EQ(fuse_lowlevel_notify_inval_inode(session, 1, 0, 0), 0);
+    session_stop();
+}
+
 static void null_pointers(void)
 {
     EXPECT(!fuse_set_feature_flag(NULL, 1) && !fuse_get_feature_flag(NULL, 1) && !fuse_set_conn_flag(NULL, 1));
@@ -123,6 +143,7 @@ int main(void)
     contradiction();
     interrupts(true);
     interrupts(false);
+    kept_by_the_callback();
     null_pointers();
     return verdict();
 }

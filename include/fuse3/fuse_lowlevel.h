@@ -308,7 +308,8 @@ struct fuse_resend_ops {
 struct fuse_lowlevel_ops {
     /**
      * The session starts: the kernel's first request, before every other callback. Change in `conn` what is to be
-     * different from the library's choice; options of the command line win over both.
+     * different from the library's choice; options of the command line win over both. The kernel can be notified from
+     * here on.
      *
      * - `userdata`: what fuse_session_new() was given.
      * - `conn`: what is offered and what will be asked for. It lasts as long as the session, and says what came of the
@@ -1399,8 +1400,8 @@ int fuse_session_resume(struct fuse_session *se);
  *
  * - `se`: the session.
  *
- * Returns 0, -ENOSYS when the kernel's protocol is older than 7.40, or another negative errno of the kernel's. May be
- * called on any thread. Since fusewire 1.0, Linux 6.9.
+ * Returns 0, -ENOSYS when fuse_session_has_resend() says 0, or another negative errno of the kernel's. May be called on any
+ * thread. Since fusewire 1.0, Linux 6.9.
  *
  * The caller owes:
  * `se` is a session.

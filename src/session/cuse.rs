@@ -78,13 +78,13 @@ impl Session {
     fn offer_device(&self, device: &CharDevice, arg: &CuseInitIn) -> CuseInitOut {
         // The buffer stays as large as it is: an unrestricted ioctl may bring more than the largest write.
         let largest = u32::try_from(self.buf_size().saturating_sub(init::HEADER_SIZE)).unwrap_or(u32::MAX);
-        // A copy: the daemon's callback may use functions that look at the parameters in force.
+        // A copy: what is agreed on is in force once the daemon's callback has had its say.
         let mut conn = *self.conn.lock();
         conn.proto_major = arg.major;
         conn.proto_minor = arg.minor;
         conn.max_write = conn.max_write.min(largest);
         self.started.store(true, Ordering::SeqCst);
-        self.call_init(&mut conn);
+        self.call_init(&mut conn, 0);
         // With more the kernel would refuse every read of the device: the buffer does not hold that much.
         conn.max_write = conn.max_write.min(largest);
         // Nothing is offered to a device, so nothing that it may want is in force.

@@ -81,7 +81,7 @@ impl Session {
     }
 
     pub(super) fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {
-        // A copy: the daemon's callback may use functions that look at the parameters in force.
+        // A copy: what is agreed on is in force once the daemon's callback has had its say.
         let mut conn = *self.conn.lock();
         conn.proto_major = arg.major;
         conn.proto_minor = arg.minor;
@@ -134,7 +134,7 @@ impl Session {
         self.started.store(true, Ordering::SeqCst);
         let mut process = fork::Watch::begin();
         let Agreed { further, passthrough } =
-            wants::negotiate(conn, self.shown.as_ptr().addr(), ext, offer, |conn| self.call_init(conn));
+            wants::negotiate(conn, self.shown.as_ptr().addr(), ext, offer, |conn| self.call_init(conn, capable));
         self.note_fork(process.is_child());
         conn.capable_ext = capable;
         self.check(conn, capable)?;

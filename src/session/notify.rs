@@ -54,7 +54,7 @@ impl Session {
         self.retrieves.waiting.lock().cookies.remove(&number)
     }
 
-    /// The protocol's minor version in force, 0 before INIT.
+    /// The protocol's minor version in force, from the init callback on; 0 before INIT.
     pub fn proto_minor(&self) -> u32 {
         self.conn.lock().proto_minor
     }
@@ -64,7 +64,7 @@ impl Session {
         self.resends.load(Ordering::Relaxed)
     }
 
-    /// Capabilities that the kernel offered.
+    /// Capabilities that the kernel offered, from the init callback on.
     pub fn capable(&self) -> u64 {
         self.conn.lock().capable_ext
     }

@@ -31,8 +31,13 @@ impl Shown {
 }
 
 impl Session {
-    /// Calls the daemon's init, which changes `conn`.
-    pub(super) fn call_init(&self, conn: &mut fuse_conn_info) {
+    /// Calls the daemon's init, which changes `conn`. The protocol's version and `capable` count from here on, so that
+    /// it may notify the kernel.
+    pub(super) fn call_init(&self, conn: &mut fuse_conn_info, capable: u64) {
+        {
+            let mut known = self.conn.lock();
+            (known.proto_major, known.proto_minor, known.capable_ext) = (conn.proto_major, conn.proto_minor, capable);
+        }
         self.shown.put(*conn);
         self.handler.init(&self.shown);
         *conn = self.shown.get();

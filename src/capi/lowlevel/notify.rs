@@ -1,7 +1,8 @@
 //! Telling the kernel that what it caches is stale, and moving data to and from its page cache. What holds for all:
 //!
 //! Any thread may notify, but not while it keeps the kernel waiting for a request on the same inode or directory:
-//! the kernel takes locks that such a request may hold. The kernel answers -ENOENT for what it does not cache.
+//! the kernel takes locks that such a request may hold. The kernel answers -ENOENT for what it does not cache. The init
+//! callback may notify already; later releases of libfuse than 3.19 answer -ENOTCONN until INIT was answered.
 
 use crate::abi::c::common::cap::FUSE_CAP_EXPIRE_ONLY;
 use crate::abi::c::common::{fuse_buf_copy_flags, fuse_bufvec, fuse_pollhandle, fuse_session};
@@ -19,7 +20,8 @@ use core::ffi::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::io::IoSlice;
 
-/// Notifies on a session from C: ENOSYS when the kernel's protocol is older than `minor`, EINVAL without a session.
+/// Notifies on a session from C: ENOSYS when the kernel's protocol is older than `minor` and before INIT, EINVAL without a
+/// session.
 ///
 /// # Safety
 /// `se` is null or a session.

@@ -170,18 +170,16 @@ symver!(fuse_session_resume, "FUSEWIRE_1.0");
 ///
 /// - `se`: the session.
 ///
-/// Returns 0, -ENOSYS when the kernel's protocol is older than 7.40, or another negative errno of the kernel's. May be
-/// called on any thread. Since fusewire 1.0, Linux 6.9.
+/// Returns 0, -ENOSYS when fuse_session_has_resend() says 0, or another negative errno of the kernel's. May be called on any
+/// thread. Since fusewire 1.0, Linux 6.9.
 ///
 /// # Safety
 /// `se` is a session.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fuse_lowlevel_notify_resend(se: *mut fuse_session) -> c_int {
-    /// First minor version of the protocol with it.
-    const MINOR_RESEND: u32 = 40;
-    let resend = |se: &Session| match se.proto_minor() < MINOR_RESEND {
-        true => Err(Errno::ENOSYS),
-        false => se.ask_for_resend(),
+    let resend = |se: &Session| match se.has_resend() {
+        true => se.ask_for_resend(),
+        false => Err(Errno::ENOSYS),
     };
     // SAFETY: the caller vouches for the session.
     unsafe { with(se, resend) }.code()

@@ -32,7 +32,8 @@ use libc::{dev_t, flock, mode_t, off_t, stat};
 #[derive(Clone, Copy, Default)]
 pub struct fuse_lowlevel_ops {
     /// The session starts: the kernel's first request, before every other callback. Change in `conn` what is to be
-    /// different from the library's choice; options of the command line win over both.
+    /// different from the library's choice; options of the command line win over both. The kernel can be notified from
+    /// here on.
     ///
     /// - `userdata`: what fuse_session_new() was given.
     /// - `conn`: what is offered and what will be asked for. It lasts as long as the session, and says what came of the
