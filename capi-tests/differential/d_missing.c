@@ -11,6 +11,26 @@ static void without_callbacks(void)
     session_stop();
 }
 
+static void want_all(struct fuse_conn_info *conn)
+{
+    conn->want = conn->capable;
+}
+
+/* What the kernel may do without is asked for all the same, as long as nobody says ENOSYS. */
+static void opens_without_callbacks(void)
+{
+    const struct fuse_lowlevel_ops only_init = { .init = recorder.init };
+    static const uint32_t opens[] = { FUSE_OPEN, FUSE_OPENDIR };
+    in_init = want_all;
+    session_start((struct setup){ .ops = &only_init });
+    in_init = NULL;
+    EACH(opcode, opens) {
+        plain_request(*opcode, 38);
+        run(NULL, "everything wanted, no callback %s", opcode_name(*opcode));
+    }
+    session_stop();
+}
+
 /* A callback may drop its request; then there is no reply. One of another kind is the daemon's own affair. */
 static void unusual_answers(void)
 {
@@ -94,6 +114,7 @@ static void table_sizes(void)
 int main(void)
 {
     without_callbacks();
+    opens_without_callbacks();
     unusual_answers();
     unknown_opcodes();
     older_protocols();

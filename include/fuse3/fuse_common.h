@@ -406,7 +406,8 @@ struct libfuse_version {
 
 /**
  * Where the kernel offers it, open may answer ENOSYS: the open succeeds with fh 0, and from then on the kernel opens
- * and releases files without asking. Wanting it makes the library answer so where open is NULL. Off by default.
+ * and releases files without asking. Wanting it makes the library answer so where open is NULL (since 3.17, so
+ * not in libfuse3.so.3). Off by default.
  */
 #define FUSE_CAP_NO_OPEN_SUPPORT (1UL << 17)
 

@@ -13,7 +13,7 @@ use crate::abi::flags::{FSYNC_FDATASYNC, GETATTR_FH, IOCTL_DIR};
 use crate::abi::wire::{ForgetOne, InHeader, Kstatfs};
 use crate::decode::{Forgets, Operation, Payload};
 use crate::encode;
-use crate::session::{Session, Token, inflight, payload_buffer};
+use crate::session::{EDITION, Session, Token, inflight, payload_buffer};
 use core::ffi::c_int;
 use core::ptr;
 use nix::errno::Errno;
@@ -207,10 +207,10 @@ unsafe fn batch_forget(ops: &fuse_lowlevel_ops, token: Token, entries: Forgets<'
 }
 
 /// open and opendir succeed without a callback, unless the daemon wants the capability `without` that the kernel does
-/// without.
+/// without, and expects the library to make use of it.
 #[cold]
 fn opened_without_callback(req: fuse_req_t, session: &Session, without: u64) {
-    if session.wants() & without != 0 {
+    if EDITION.declines_opens && session.wants() & without != 0 {
         return refuse(req, Errno::ENOSYS);
     }
     if let Some(pending) = Pending::claim(req, IN_PLACE) {

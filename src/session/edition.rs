@@ -18,6 +18,9 @@ pub struct Edition {
     pub loops_reset: bool,
     /// Whether writes may be larger than 256 pages, where the kernel's limit is higher.
     pub large_writes: bool,
+    /// Whether ENOSYS answers an open that the daemon has no callback for, where it wants the capability to do without:
+    /// the kernel then keeps a file's pages from one open to the next, and does not ask again.
+    pub declines_opens: bool,
 }
 
 /// Wanted by default in every release.
@@ -34,6 +37,7 @@ pub const EDITION: Edition = Edition {
     unsent: FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_HANDLE_KILLPRIV,
     loops_reset: true,
     large_writes: false,
+    declines_opens: false,
 };
 
 /// 3.19.
@@ -45,4 +49,5 @@ pub const EDITION: Edition = Edition {
     unsent: 0,
     loops_reset: false,
     large_writes: true,
+    declines_opens: true,
 };

@@ -51,7 +51,8 @@ pub const FUSE_CAP_ASYNC_DIO: u64 = 1u64 << 15;
 /// itself. Off by default.
 pub const FUSE_CAP_WRITEBACK_CACHE: u64 = 1u64 << 16;
 /// Where the kernel offers it, open may answer ENOSYS: the open succeeds with fh 0, and from then on the kernel opens
-/// and releases files without asking. Wanting it makes the library answer so where open is NULL. Off by default.
+/// and releases files without asking. Wanting it makes the library answer so where open is NULL (since 3.17, so
+/// not in libfuse3.so.3). Off by default.
 pub const FUSE_CAP_NO_OPEN_SUPPORT: u64 = 1u64 << 17;
 /// lookup and readdir of one directory may be in flight together. Off by default.
 pub const FUSE_CAP_PARALLEL_DIROPS: u64 = 1u64 << 18;
