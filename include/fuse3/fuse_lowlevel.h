@@ -1991,12 +1991,19 @@ int fuse_session_custom_io_317(struct fuse_session *se,
                                int fd);
 
 /**
- * Connects a session to functions of the daemon, instead of mounting.
+ * Has functions of the daemon receive and send for a session, instead of mounting or in the place of the device.
  *
  * `io`: the functions, `op_size` bytes of them, copied; `read` and `writev` are required. `fd`: passed to them, the
  * session's from now on.
- * Returns 0 or a negative errno after a log line: -EBADF for a negative fd, -EINVAL for missing functions, -EBUSY
- * for a session that is connected already. Since libfuse 3.17.
+ *
+ * After fuse_session_mount() it is for sessions whose loop has not begun: the mount stays the session's, and
+ * fuse_session_unmount() also closes `fd`, which may be what fuse_session_fd() gives. Requests may be read elsewhere, from
+ * clones of the device say, and given to fuse_session_process_buf(); replies and notifications leave through `writev`.
+ * For backing files the device is asked, not `fd`.
+ *
+ * Returns 0 or a negative errno after a log line, and the fd is still the caller's then: -EBADF for a negative fd,
+ * -EINVAL for missing functions, -EBUSY for a session that has such functions already, that a loop serves, or that has
+ * requests to answer, was unmounted, or is recoverable. Since libfuse 3.17.
  *
  * The caller owes:
  * `se` is a session, `io` points to `op_size` bytes.

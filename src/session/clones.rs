@@ -60,25 +60,25 @@ impl Session {
 
     /// The ends of the connection. None joins them while this is held.
     pub(super) fn ends(&self) -> Ends<'_> {
-        Ends { clones: self.clones.lock(), channel: self.channel.get() }
+        Ends { clones: self.clones.lock(), own: [self.device.get(), self.custom.get()] }
     }
 }
 
-/// The session's channel, if it has one, and its clones.
+/// The session's own channels, as far as it has them, and their clones.
 pub(super) struct Ends<'s> {
     clones: MutexGuard<'s, Clones>,
-    channel: Option<&'s Channel>,
+    own: [Option<&'s Channel>; 2],
 }
 
 impl Ends<'_> {
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &Channel> {
-        self.clones.all.iter().map(AsRef::as_ref).chain(self.channel)
+        self.clones.all.iter().map(AsRef::as_ref).chain(self.own.into_iter().flatten())
     }
 
     /// All but the clones that workers use.
     pub fn idle(&self) -> impl Iterator<Item = &Channel> {
-        self.clones.idle.iter().map(AsRef::as_ref).chain(self.channel)
+        self.clones.idle.iter().map(AsRef::as_ref).chain(self.own.into_iter().flatten())
     }
 }
 

@@ -175,15 +175,15 @@ impl Early for Server<'_, '_, '_> {
 impl Session {
     /// Connects the session to a device, its first or, after a mount that failed, another.
     pub(super) fn take_device(&self, device: OwnedFd) -> Result<&Channel, Errno> {
-        match self.channel.get() {
+        match self.device.get() {
             Some(channel) => channel.renew(&device).map(|()| channel),
-            None => Ok(self.channel.get_or_init(|| Channel::device(device))),
+            None => Ok(self.device.get_or_init(|| Channel::device(device))),
         }
     }
 
     /// The mount of the device failed: another may be tried.
     fn give_up_device(&self, nowhere: BorrowedFd<'_>) {
-        if let Some(channel) = self.channel.get()
+        if let Some(channel) = self.device.get()
             && let Err(errno) = channel.retire(nowhere)
         {
             log::error!("closing device: {}", errno.desc());
@@ -193,7 +193,7 @@ impl Session {
 
     /// Whether the session has a connection, or had one.
     pub(super) fn is_taken(&self) -> bool {
-        let unused = |channel: &Channel| channel.is_retired() && self.stage() == Stage::NEW;
-        self.channel.get().is_some_and(|channel| !unused(channel))
+        let unused = |device: &Channel| device.is_retired() && self.stage() == Stage::NEW;
+        self.custom.get().is_some() || self.device.get().is_some_and(|device| !unused(device))
     }
 }

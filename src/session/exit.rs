@@ -109,7 +109,7 @@ impl Session {
     }
 
     fn receives(&self) -> Option<Receives<'_>> {
-        self.channel.get().map(|channel| Receives { channel, alarm: &self.exit.alarm })
+        self.channel().ok().map(|channel| Receives { channel, alarm: &self.exit.alarm })
     }
 
     /// Asks the loops to end and to return `status`.
@@ -144,8 +144,9 @@ impl Session {
 
     /// Says that `thread` is about to receive, until the guard is dropped; none when the exit was asked for before.
     #[inline]
-    pub(super) fn receiving(&self, thread: Thread) -> Option<Receiving<'_>> {
-        let guard = Receiving { gate: &self.exit.gate, receives: self.receives()? };
+    pub(super) fn receiving<'s>(&'s self, channel: &'s Channel, thread: Thread) -> Option<Receiving<'s>> {
+        let receives = Receives { channel, alarm: &self.exit.alarm };
+        let guard = Receiving { gate: &self.exit.gate, receives };
         guard.gate.enter(thread.number()).then_some(guard)
     }
 

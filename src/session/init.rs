@@ -67,7 +67,7 @@ impl Session {
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
                 if agreed && sent.is_ok() {
-                    self.try_passthrough(channel);
+                    self.try_passthrough();
                     self.begin_uring();
                     start::answered();
                 }

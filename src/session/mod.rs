@@ -9,6 +9,7 @@ mod busy;
 mod capabilities;
 mod clones;
 mod cuse;
+mod custom;
 mod detour;
 mod early;
 mod edition;
@@ -153,8 +154,10 @@ pub struct Session {
     started: AtomicBool,
     /// Bytes that a receive buffer needs.
     buf_size: AtomicUsize,
-    /// Where the session's fd is.
-    channel: OnceLock<Channel>,
+    /// What was mounted, or is a character device's.
+    device: OnceLock<Channel>,
+    /// The daemon's own I/O, where there is no device or in its place.
+    custom: OnceLock<Channel>,
     clones: Mutex<Clones>,
     mount_options: mount::Options,
     mount: Mutex<Option<teardown::Mounted>>,
@@ -195,7 +198,8 @@ impl Session {
             large_writes: LargeWrites::default(),
             stage: AtomicU8::new(Stage::NEW),
             started: AtomicBool::new(false),
-            channel: OnceLock::new(),
+            device: OnceLock::new(),
+            custom: OnceLock::new(),
             clones: Mutex::default(),
             mount: Mutex::new(None),
             sync_init: SyncInit::default(),
@@ -226,17 +230,22 @@ impl Session {
         core::ptr::with_exposed_provenance_mut(self.config.userdata)
     }
 
-    /// Connects the session. Only the first channel is taken; a second is EBUSY.
-    pub fn connect(&self, channel: Channel) -> Result<(), Errno> {
-        self.channel.set(channel).map_err(|_| Errno::EBUSY)?;
+    /// Connects the session to a device. Only the first is taken; a second is EBUSY.
+    pub fn connect(&self, device: Channel) -> Result<(), Errno> {
+        self.device.set(device).map_err(|_| Errno::EBUSY)?;
         start::connected();
         Ok(())
     }
 
-    /// The session's channel, once it is connected.
+    /// Where the session receives and sends, once it is connected.
     #[inline]
     pub fn channel(&self) -> Result<&Channel, Errno> {
-        self.channel.get().ok_or(Errno::ENOTCONN)
+        self.custom.get().or_else(|| self.device.get()).ok_or(Errno::ENOTCONN)
+    }
+
+    /// Whom to ask for what is no message: the device also where the daemon's own I/O is in its place.
+    pub fn device_end(&self) -> Result<&Channel, Errno> {
+        self.device.get().or_else(|| self.custom.get()).ok_or(Errno::ENOTCONN)
     }
 
     /// The channel, where a loop is to be run on it: that there is none is worth a log line.
@@ -246,7 +255,7 @@ impl Session {
 
     /// The fd's number; none before it is connected and after the unmount.
     pub fn raw_fd(&self) -> Option<RawFd> {
-        self.channel.get().filter(|c| !c.is_retired()).map(Channel::raw_fd)
+        self.channel().ok().filter(|c| !c.is_retired()).map(Channel::raw_fd)
     }
 
     /// Bytes that a receive buffer needs. It only shrinks, when INIT is answered.

@@ -1,8 +1,8 @@
 //! Passthrough, for daemons that leave the backing ids to the library. Sessions that do not enable it pay for none of
 //! this.
 
+use super::Session;
 use super::wants::Asked;
-use super::{Channel, Session};
 use crate::abi::c::common::cap::{FUSE_CAP_DIRECT_IO_ALLOW_MMAP, FUSE_CAP_PASSTHROUGH, FUSE_CAP_WRITEBACK_CACHE};
 use crate::abi::flags::OpenFlags;
 use crate::abi::wire::OpenOut;
@@ -81,11 +81,11 @@ impl Session {
     }
 
     /// After INIT was answered: asks the kernel, which says no by EPERM and looks at the file descriptor last.
-    pub(super) fn try_passthrough(&self, channel: &Channel) {
+    pub(super) fn try_passthrough(&self) {
         if self.passthrough_status() != Status::Starting {
             return;
         }
-        self.set_status(match channel.open_backing(-1) {
+        self.set_status(match self.device_end().and_then(|device| device.open_backing(-1)) {
             Err(Errno::EBADF) => Status::On,
             Err(Errno::EPERM) => Status::NotPermitted,
             _ => Status::NotOffered,
@@ -95,8 +95,8 @@ impl Session {
     /// Registers a file by whose id others will write: without CAP_FSETID, so that the kernel clears the set-user-ID
     /// and set-group-ID bits when they do.
     pub fn open_backing_for_others(&self, fd: RawFd) -> Result<i32, Errno> {
-        let channel = self.channel()?;
-        privilege::without_fsetid(|| channel.open_backing(fd))
+        let device = self.device_end()?;
+        privilege::without_fsetid(|| device.open_backing(fd))
     }
 
     /// Counts a passthrough open of an inode and returns its id, for which `fd` is registered if it is the first.
@@ -165,7 +165,7 @@ impl Session {
 
     fn close_unneeded(&self, id: Option<i32>) {
         let Some(id) = id else { return };
-        if let Err(errno) = self.channel().and_then(|channel| channel.close_backing(id))
+        if let Err(errno) = self.device_end().and_then(|device| device.close_backing(id))
             && !self.exited()
         {
             log::warn!("backing id {id} cannot be closed: {}", errno.desc());

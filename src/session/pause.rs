@@ -122,6 +122,11 @@ impl Session {
         self.loop_receives() || self.pause.receivers.lock().iter().any(|receiving| receiving.load(Ordering::SeqCst))
     }
 
+    /// Whether there are loops, or requests that are not answered.
+    pub(super) fn is_served(&self) -> bool {
+        self.pause.loops.load(Ordering::SeqCst) > 0 || self.unanswered() > 0
+    }
+
     /// Requests that are not answered, those that a loop may be taking at this moment among them.
     fn unfinished(&self) -> usize {
         self.busy().max(self.unanswered())

@@ -65,7 +65,7 @@ impl Session {
             if self.is_paused() {
                 self.park();
             }
-            let Some(receiving) = self.receiving(thread) else { break Ok(()) };
+            let Some(receiving) = self.receiving(channel, thread) else { break Ok(()) };
             let received = inbox.receive(self, channel);
             drop(receiving);
             match received {

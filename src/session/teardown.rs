@@ -43,9 +43,7 @@ impl Session {
     /// Closes the device and unmounts. Does nothing when nothing is mounted.
     pub fn unmount(&self) {
         let Some(Mounted { mount, nowhere }) = self.mount.lock().take() else { return };
-        if let Ok(channel) = self.channel()
-            && let Some(device) = channel.as_device()
-        {
+        if let Some(device) = self.device.get().and_then(Channel::as_device) {
             mount.unmount(Closing { device: device.as_fd(), session: self, nowhere });
             self.keep_no_more();
         }

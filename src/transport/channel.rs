@@ -36,8 +36,8 @@ pub struct Channel {
 enum End {
     /// /dev/fuse, mounted.
     Device(OwnedFd),
-    /// The daemon's functions, and the fd that they are passed. It is closed with the channel if it is one.
-    Custom { io: CustomIo, number: RawFd, _fd: Option<OwnedFd> },
+    /// The daemon's functions, and the fd that they are passed. It is closed with the channel if that owns it.
+    Custom { io: CustomIo, number: RawFd, fd: Option<OwnedFd> },
     /// An entry of io_uring: for replies to what came there.
     Ring(Box<Seat>),
 }
@@ -50,8 +50,12 @@ impl Channel {
 
     /// The daemon's own I/O functions, and the fd that it gives away for them.
     pub fn custom(io: CustomIo, number: RawFd) -> Self {
-        let end = End::Custom { io, number, _fd: super::fd::own(number) };
-        Self::new(end)
+        Self::new(End::Custom { io, number, fd: super::fd::own(number) })
+    }
+
+    /// The daemon's own I/O functions, and the fd of another channel for them, which it stays.
+    pub fn custom_on(io: CustomIo, other: &Self) -> Self {
+        Self::new(End::Custom { io, number: other.raw_fd(), fd: None })
     }
 
     /// An entry of io_uring.
@@ -241,7 +245,7 @@ impl Channel {
     }
 
     fn redirect(&self, to: impl AsFd) -> Result<(), Errno> {
-        if let End::Device(fd) = &self.end {
+        if let End::Device(fd) | End::Custom { fd: Some(fd), .. } = &self.end {
             let to = to.as_fd().as_raw_fd();
             // SAFETY: both fds are open; the number stays open and ours.
             Errno::result(unsafe { libc::dup3(to, fd.as_raw_fd(), libc::O_CLOEXEC) })?;

@@ -203,6 +203,7 @@ symver!(fuse_session_passthrough_open, "FUSEWIRE_1.0");
 pub unsafe extern "C" fn fuse_session_passthrough_close(se: *mut fuse_session, backing_id: c_int) -> c_int {
     let about = format_args!("backing id {backing_id}");
     // SAFETY: as the caller vouches.
-    unsafe { ask(se, "fuse_session_passthrough_close", about, |se| se.channel()?.close_backing(backing_id)) }.status()
+    unsafe { ask(se, "fuse_session_passthrough_close", about, |se| se.device_end()?.close_backing(backing_id)) }
+        .status()
 }
 symver!(fuse_session_passthrough_close, "FUSEWIRE_1.0");

@@ -31,7 +31,7 @@ fn ask<T>(
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_passthrough_open(req: fuse_req_t, fd: c_int) -> c_int {
     let about = format_args!("file descriptor {fd}");
-    id_or_0(ask(req, "fuse_passthrough_open", about, |se| se.channel()?.open_backing(fd)))
+    id_or_0(ask(req, "fuse_passthrough_open", about, |se| se.device_end()?.open_backing(fd)))
 }
 symver!(fuse_passthrough_open, "FUSE_3.17");
 
@@ -45,7 +45,7 @@ symver!(fuse_passthrough_open, "FUSE_3.17");
 #[unsafe(no_mangle)]
 pub extern "C" fn fuse_passthrough_close(req: fuse_req_t, backing_id: c_int) -> c_int {
     let about = format_args!("backing id {backing_id}");
-    let closed = ask(req, "fuse_passthrough_close", about, |se| se.channel()?.close_backing(backing_id));
+    let closed = ask(req, "fuse_passthrough_close", about, |se| se.device_end()?.close_backing(backing_id));
     crate::capi::result::ToC::status(closed)
 }
 symver!(fuse_passthrough_close, "FUSE_3.17");

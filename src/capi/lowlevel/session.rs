@@ -13,7 +13,7 @@ use crate::capi::result::ToC;
 use crate::dispatch::CTable;
 use crate::opt::Args;
 use crate::session::{Config, Handler, Kind, Session};
-use crate::transport::{Channel, CustomIo};
+use crate::transport::CustomIo;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use nix::errno::Errno;
 use std::sync::Arc;
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn fuse_session_new_versioned(
 #[cfg(not(soname = "3"))]
 symver!(fuse_session_new_versioned, "FUSE_3.17");
 
-/// Connects a session to functions of the daemon instead of mounting.
+/// Connects a session to functions of the daemon.
 ///
 /// # Safety
 /// `se` is null or a session, `io` null or `size` bytes of functions that may be called until the session is destroyed.
@@ -194,11 +194,7 @@ unsafe fn connect(se: *mut fuse_session, io: *const fuse_custom_io, size: usize,
             let Ok(io) = CustomIo::new(functions, se.userdata()) else {
                 return refuse(Errno::EINVAL, "read and writev are required");
             };
-            // Before there is a channel: that owns the fd, and would close what the caller still has.
-            if se.channel().is_ok() {
-                return refuse(Errno::EBUSY, "the session is connected already");
-            }
-            se.connect(Channel::custom(io, fd))
+            se.connect_custom(io, fd).or_else(|why| refuse(Errno::EBUSY, why))
         };
         // SAFETY: the caller vouches for the session.
         unsafe { with_session(se, connect) }.unwrap_or(Err(Errno::EINVAL))
@@ -209,11 +205,18 @@ unsafe fn connect(se: *mut fuse_session, io: *const fuse_custom_io, size: usize,
 /// Bytes of `struct fuse_custom_io` before 3.17.
 const CUSTOM_IO_COMPAT_SIZE: usize = 32;
 
-/// Connects a session to functions of the daemon, instead of mounting.
+/// Has functions of the daemon receive and send for a session, instead of mounting or in the place of the device.
 ///
 /// `io`: the functions, copied; `read` and `writev` are required. `fd`: passed to them, the session's from now on.
-/// Returns 0 or a negative errno after a log line: -EBADF for a negative fd, -EINVAL for missing functions, -EBUSY
-/// for a session that is connected already. Since libfuse 3.13.
+///
+/// After fuse_session_mount() it is for sessions whose loop has not begun: the mount stays the session's, and
+/// fuse_session_unmount() also closes `fd`, which may be what fuse_session_fd() gives. Requests may be read elsewhere, from
+/// clones of the device say, and given to fuse_session_process_buf(); replies and notifications leave through `writev`.
+/// For backing files the device is asked, not `fd`.
+///
+/// Returns 0 or a negative errno after a log line, and the fd is still the caller's then: -EBADF for a negative fd,
+/// -EINVAL for missing functions, -EBUSY for a session that has such functions already, that a loop serves, or that has
+/// requests to answer, was unmounted, or is recoverable. Since libfuse 3.13.
 ///
 /// # Safety
 /// `se` is a session, `io` points to the struct as it was before 3.17.
@@ -226,7 +229,7 @@ pub unsafe extern "C" fn fuse_session_custom_io(se: *mut fuse_session, io: *cons
 #[cfg(soname = "3")]
 symver!(fuse_session_custom_io, "FUSE_3.0");
 
-/// Connects a session to functions of the daemon, instead of mounting, for programs built before 3.17.
+/// Has functions of the daemon receive and send for a session, for programs built before 3.17.
 ///
 /// As fuse_session_custom_io_317() with the struct as it was then. Since libfuse 3.13.
 ///
@@ -247,12 +250,19 @@ symver!(fuse_session_custom_io_30, "FUSE_3.17");
 #[cfg(not(soname = "3"))]
 symver!(fuse_session_custom_io_30 as fuse_session_custom_io @ "FUSE_3.0");
 
-/// Connects a session to functions of the daemon, instead of mounting.
+/// Has functions of the daemon receive and send for a session, instead of mounting or in the place of the device.
 ///
 /// `io`: the functions, `op_size` bytes of them, copied; `read` and `writev` are required. `fd`: passed to them, the
 /// session's from now on.
-/// Returns 0 or a negative errno after a log line: -EBADF for a negative fd, -EINVAL for missing functions, -EBUSY
-/// for a session that is connected already. Since libfuse 3.17.
+///
+/// After fuse_session_mount() it is for sessions whose loop has not begun: the mount stays the session's, and
+/// fuse_session_unmount() also closes `fd`, which may be what fuse_session_fd() gives. Requests may be read elsewhere, from
+/// clones of the device say, and given to fuse_session_process_buf(); replies and notifications leave through `writev`.
+/// For backing files the device is asked, not `fd`.
+///
+/// Returns 0 or a negative errno after a log line, and the fd is still the caller's then: -EBADF for a negative fd,
+/// -EINVAL for missing functions, -EBUSY for a session that has such functions already, that a loop serves, or that has
+/// requests to answer, was unmounted, or is recoverable. Since libfuse 3.17.
 ///
 /// # Safety
 /// `se` is a session, `io` points to `op_size` bytes.

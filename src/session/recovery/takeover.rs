@@ -11,7 +11,7 @@ use crate::recovery::nodes::Nodes;
 use crate::session::init::HEADER_SIZE;
 use crate::session::teardown::Mounted;
 use crate::session::{Stage, start};
-use crate::transport::{Channel, fd};
+use crate::transport::fd;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -58,7 +58,7 @@ impl Session {
         self.inherit_clones(clones);
         start::connected();
         if saved.fixed.negotiated != 0 {
-            self.replay_init(&saved, channel)?;
+            self.replay_init(&saved)?;
         }
         self.ask_again(channel)?;
         Ok(mounted)
@@ -81,7 +81,7 @@ impl Session {
     }
 
     /// Has the daemon's init hear what the kernel offered, and checks that it comes to what the kernel was told.
-    fn replay_init(&self, saved: &Saved, channel: &Channel) -> Result<(), Errno> {
+    fn replay_init(&self, saved: &Saved) -> Result<(), Errno> {
         let fixed = &saved.fixed;
         // The system's limit may be another by now.
         self.buf_size.store(fixed.reply.max_write as usize + HEADER_SIZE, Ordering::Relaxed);
@@ -93,7 +93,7 @@ impl Session {
             );
         }
         self.enter(Stage::SERVING);
-        self.try_passthrough(channel);
+        self.try_passthrough();
         start::answered();
         Ok(())
     }

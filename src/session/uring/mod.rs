@@ -196,6 +196,12 @@ impl Session {
         }
     }
 
+    /// Something else takes the device's place: takes back what was agreed, if that can be done yet.
+    pub(super) fn leave_uring(&self) -> bool {
+        self.served_by(Loop::OWN);
+        !self.has_rings()
+    }
+
     /// Takes it back.
     fn withdraw_uring(&self, why: &str) {
         self.uring.status.store(Status::OFF, Ordering::SeqCst);
