@@ -160,10 +160,11 @@ impl Session {
     ) {
         inflight::with_own(|own| {
             let Some(slot) = own.take() else { return self.refuse_crowded(channel, request) };
-            let token = self.arrive(channel, request, slot, own.thread(), special(slot));
-            self.meet_interrupts(token, request.header.unique, channel);
-            call(token);
-            own.served(slot);
+            own.serve(slot, || {
+                let token = self.arrive(channel, request, slot, own.thread(), special(slot));
+                self.meet_interrupts(token, request.header.unique, channel);
+                call(token);
+            });
         });
     }
 

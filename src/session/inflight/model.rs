@@ -33,8 +33,7 @@ fn arrive_at(session: usize, unique: u64, server: usize) -> Token {
 /// As the session does: the callback, then the slot goes back if it came home.
 fn serve(unique: u64, callback: impl FnOnce(Token)) {
     let token = arrive_for(unique, here());
-    callback(token);
-    with_own(|own| own.served(slot(token)));
+    with_own(|own| own.serve(slot(token), || callback(token)));
 }
 
 fn slot(token: Token) -> &'static Slot {
@@ -76,8 +75,8 @@ fn what_is_left_is_no_other_requests() {
     loom::model(|| {
         let token = arrive_for(6, here());
         let other = thread::spawn(move || drop(slot(token).pin(token)));
-        slot(token).claim(token).expect("nobody else replies").slot().leave();
-        with_own(|own| own.served(slot(token)));
+        let reply = || slot(token).claim(token).expect("nobody else replies").slot().leave();
+        with_own(|own| own.serve(slot(token), reply));
         other.join().unwrap();
         assert_eq!(unused(), 1);
         assert!(!slot(token).is_live(token) && !slot(token).is_busy());

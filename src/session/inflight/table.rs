@@ -24,6 +24,8 @@ pub struct Own {
     len: Cell<usize>,
     /// Which thread this is, once it took a slot; 0 while it keeps none.
     thread: Cell<usize>,
+    /// Callbacks that it is in: one of them may have the next request served.
+    callbacks: Cell<usize>,
 }
 
 /// The thread's end is not watched for yet, so it keeps nothing.
@@ -39,6 +41,7 @@ thread_local! {
             free: [const { Cell::new(None) }; KEEP],
             len: Cell::new(UNARMED),
             thread: Cell::new(0),
+            callbacks: Cell::new(0),
         }
     };
 }
@@ -89,9 +92,13 @@ impl Own {
         }
     }
 
-    /// The callback has returned for the request in `slot`, which is free for the next if it [came home](Slot::came_home).
-    #[inline]
-    pub fn served(&self, slot: &'static Slot) {
+    /// Has the request in `slot` served by `callback`, which may never return. When it did, the slot is free for the next
+    /// if it [came home](Slot::came_home).
+    #[inline(always)] // the request's way goes through it
+    pub fn serve(&self, slot: &'static Slot, callback: impl FnOnce()) {
+        self.callbacks.set(self.callbacks.get() + 1);
+        callback();
+        self.callbacks.set(self.callbacks.get() - 1);
         if slot.came_home(self.thread()) {
             match self.next.get() {
                 None => self.next.set(Some(slot)),
@@ -147,9 +154,11 @@ fn leave() {
         let kept = own.free.iter().take(own.len.get()).filter_map(Cell::get);
         own.next.take().into_iter().chain(kept).for_each(|slot| shared.put(slot));
         own.len.set(UNARMED);
-        // A callback may have ended the thread, before or after its reply. Another thread may have the same number some day.
-        let homeless = shared.used().filter(|slot| slot.came_home(own.thread()));
-        homeless.for_each(|slot| shared.put(slot));
+        if own.callbacks.take() > 0 {
+            // One of them ended the thread, before or after its reply. Another thread may have the same number some day.
+            let homeless = shared.used().filter(|slot| slot.came_home(own.thread()));
+            homeless.for_each(|slot| shared.put(slot));
+        }
         own.thread.set(0);
     });
 }
@@ -183,6 +192,7 @@ mod tests {
     use crate::abi::wire::InHeader;
     use core::ptr::null_mut;
     use std::collections::HashSet;
+    use std::panic::resume_unwind;
     use std::sync::Barrier;
 
     /// One request, answered by its callback.
@@ -192,12 +202,16 @@ mod tests {
 
     /// The same, with what is done before the end.
     fn serve_and(end: impl FnOnce(&Slot)) -> &'static Slot {
-        let slot = take().expect("memory");
-        let (head, session, channel, userdata) = (&InHeader::default(), null_mut(), null_mut(), null_mut());
-        let (flags, umask, marks, server) = (0, 0, Marks::empty(), with_own(Own::thread));
-        let token = slot.arrive(&Arrival { head, flags, umask, session, channel, userdata, marks, server });
-        drop(slot.claim(token).inspect(|claim| end(claim.slot())));
-        slot
+        with_own(|own| {
+            let slot = own.take().expect("memory");
+            let (head, session, channel, userdata) = (&InHeader::default(), null_mut(), null_mut(), null_mut());
+            let (flags, umask, marks, server) = (0, 0, Marks::empty(), own.thread());
+            own.serve(slot, || {
+                let token = slot.arrive(&Arrival { head, flags, umask, session, channel, userdata, marks, server });
+                drop(slot.claim(token).inspect(|claim| end(claim.slot())));
+            });
+            slot
+        })
     }
 
     /// Chunks that a thread has slots of when it took many, one at a time beside another thread.
@@ -224,9 +238,10 @@ mod tests {
     #[test]
     fn slots_of_threads_that_end_are_used_again() {
         let before = each().count();
-        for _ in 0..500 {
+        for _ in 0..1000 {
             std::thread::spawn(|| _ = serve()).join().unwrap();
-            std::thread::spawn(|| with_own(|own| own.served(serve()))).join().unwrap();
+            // Nothing returns, as with pthread_exit(3).
+            assert!(std::thread::spawn(|| _ = serve_and(|_| resume_unwind(Box::new(())))).join().is_err());
         }
         let more = each().count() - before;
         assert!(more < 500, "{more} slots for one request at a time");
@@ -235,19 +250,27 @@ mod tests {
     /// Its number is that of what is kept of the request.
     #[test]
     fn a_slot_that_is_left_is_no_other_requests() {
-        let serve_left = |_| {
-            let slot = serve_and(Slot::leave);
-            with_own(|own| own.served(slot));
-            slot.index()
-        };
-        assert_eq!((0..CHUNK).map(serve_left).collect::<HashSet<_>>().len(), CHUNK);
+        let left: HashSet<_> = (0..CHUNK).map(|_| serve_and(Slot::leave).index()).collect();
+        assert_eq!(left.len(), CHUNK);
+    }
+
+    /// Where no callback did, none of many slots has to be looked at.
+    #[test]
+    fn a_thread_knows_whether_a_callback_ended_it() {
+        let within = || with_own(|own| own.callbacks.get());
+        assert_eq!(within(), 0);
+        serve_and(|_| {
+            serve_and(|_| assert_eq!(within(), 2));
+            assert_eq!(within(), 1);
+        });
+        assert_eq!(within(), 0);
     }
 
     #[test]
     fn no_slot_is_given_twice() {
         for _ in 0..2 {
-            let slots: Vec<_> = (0..3).map(|_| serve()).collect();
-            with_own(|own| slots.iter().for_each(|slot| own.served(slot)));
+            // Three at a time, as a callback may have the next request served.
+            serve_and(|_| _ = serve_and(|_| _ = serve()));
         }
         // More than a thread keeps.
         let taken: HashSet<_> = with_own(|own| (0..=KEEP).map(|_| own.take().expect("memory").index()).collect());

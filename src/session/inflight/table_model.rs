@@ -42,7 +42,8 @@ impl Own {
     }
 
     /// As the real one.
-    pub fn served(&self, slot: &'static Slot) {
+    pub fn serve(&self, slot: &'static Slot, callback: impl FnOnce()) {
+        callback();
         if slot.came_home(here()) {
             give_back(slot);
         }
