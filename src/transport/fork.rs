@@ -35,9 +35,25 @@ fn count() {
 }
 
 /// A number that is another one after each fork.
-pub fn number() -> u32 {
+fn number() -> u32 {
     count();
     FORKS.load(Ordering::Relaxed)
+}
+
+/// When something was made that parent and child would share.
+#[derive(Debug)]
+pub struct Made(u32);
+
+impl Made {
+    /// Just now.
+    pub fn now() -> Self {
+        Self(number())
+    }
+
+    /// Whether another process may have it, too: then it is not to be used any more.
+    pub fn is_shared(&self) -> bool {
+        self.0 != number()
+    }
 }
 
 /// A number that is another one in each child.

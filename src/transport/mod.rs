@@ -12,6 +12,7 @@ pub mod fsmount;
 pub mod pipe;
 pub mod privilege;
 mod shared;
+mod spare;
 pub mod threads;
 pub mod uring;
 pub mod wake;
@@ -20,6 +21,7 @@ pub use buffer::Buffer;
 pub use channel::{Channel, Splice};
 pub use custom::CustomIo;
 pub use shared::Shared;
+pub use spare::Spares;
 
 use nix::unistd::{SysconfVar, sysconf};
 

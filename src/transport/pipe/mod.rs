@@ -8,7 +8,7 @@ mod outgoing;
 
 pub use outgoing::Outgoing;
 
-use super::fork;
+use super::fork::Made;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::{pipe2, read};
@@ -24,15 +24,14 @@ pub struct Pipe {
     room: usize,
     /// The least that the system was asked for in vain.
     refused: usize,
-    /// [`fork::number`] when it was made.
-    made: u32,
+    made: Made,
 }
 
 impl Pipe {
     /// An empty pipe of the system's usual size.
     pub fn new() -> Result<Self, Errno> {
         let (reader, writer) = pipe2(OFlag::O_CLOEXEC | OFlag::O_NONBLOCK)?;
-        Ok(Self { reader, writer, room: 0, refused: usize::MAX, made: fork::number() })
+        Ok(Self { reader, writer, room: 0, refused: usize::MAX, made: Made::now() })
     }
 
     /// Makes room for `bytes`, each piece of them counted in whole pages; false when the system does not allow that much
@@ -57,7 +56,7 @@ impl Pipe {
 
     /// Whether another process may have it, too: then it is not to be used any more.
     pub fn is_shared(&self) -> bool {
-        self.made != fork::number()
+        self.made.is_shared()
     }
 
     /// The end to read from.
