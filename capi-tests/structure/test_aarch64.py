@@ -17,12 +17,13 @@ COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 SYSTEM_ROOT = "/usr/aarch64-linux-gnu"
 HERE = Path(__file__).parent
 DIFFERENTIAL = REPO / "capi-tests" / "differential"
-# The first start themselves anew, the second needs fsopen(2): the emulator can do neither for them. The third starts a
-# program while other threads run, and a forked emulator then waits for a lock of theirs now and then.
+# The first start themselves anew, the second needs fsopen(2): the emulator can do neither for them. The others fork while
+# other threads run, and a forked emulator then waits for a lock of theirs now and then.
 NOT_EMULATED = (
     "mount::tests::alone",
     "mount::tests::both_ways_to_mount_look_the_same",
     "mount::tests::auto_unmount_follows_the_device",
+    "transport::pipe::outgoing::tests::no_page_is_older_than_a_fork",
 )
 LIMIT = 600
 
