@@ -132,6 +132,25 @@ def test_no_file_descriptors_left(start, guard):
     daemon.stop()
 
 
+def names_that_are_missing(root):
+    for number in range(200):
+        assert not (Path(root) / f"missing{number}").exists()
+
+
+@pytest.mark.parametrize("start", [("so4", "clone_fd"), ("so3", "clone_fd")], ids="-".join, indirect=True)
+def test_no_thread_can_be_started(start, guard):
+    """It is said once, and nothing is left behind for each request; there are more when there can be."""
+    daemon = start(REPO / "capi-tests/stress/refused.c")
+    guard.child(names_that_are_missing, guard.mountpoint)
+    fds = [os.readlink(fd) for fd in Path(f"/proc/{daemon.pid}/fd").iterdir()]
+    assert fds.count("/dev/fuse") == 2, "the session's, and a worker's"
+    assert daemon.output().count("no further worker thread") == 1
+    daemon.signal(signal.SIGUSR2)
+    run_clients(guard, work, 0.2)
+    wait_until(lambda: counts(daemon.pid)[1] > 2, "further workers")
+    daemon.stop()
+
+
 LOSSES = {
     "abort": lambda mount: abort(mount.connection),
     "umount -l": lambda mount: subprocess.run(["umount", "-l", mount.point], check=True, timeout=10),

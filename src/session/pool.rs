@@ -7,6 +7,7 @@
 
 mod headcount;
 mod pace;
+mod refusals;
 mod slack;
 mod worker;
 
@@ -14,16 +15,16 @@ use super::Session;
 use super::inbox::Inbox;
 use super::uring::{Loop, Rings};
 use crate::opt::loop_config::LoopConfig;
+use crate::transport::privilege;
 use crate::transport::threads::{self, Crew, Uncancellable};
-use crate::transport::{Channel, privilege};
 use core::cell::Cell;
 use headcount::Headcount;
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use pace::{Pace, Seen, TICK, Verdict};
 use parking_lot::Mutex;
+use refusals::Refusals;
 use slack::Slack;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use worker::{Progress, Worker};
@@ -32,6 +33,7 @@ struct Pool<'s> {
     session: &'s Session,
     config: LoopConfig,
     workers: Headcount,
+    refusals: Refusals,
     failure: Mutex<Option<Errno>>,
     /// Requests come, and the pool's thread looks at the workers all the time.
     lively: AtomicBool,
@@ -59,7 +61,8 @@ impl Session {
         }
         let workers = Headcount::new(config.max_threads, config.max_idle_threads);
         let [lively, slept] = [false, false].map(AtomicBool::new);
-        let pool = Pool { session: self, config, workers, failure: Mutex::new(None), lively, slept };
+        let (refusals, failure) = (Refusals::default(), Mutex::new(None));
+        let pool = Pool { session: self, config, workers, refusals, failure, lively, slept };
         let rings = Rings::new(self);
         let serve = |seats: &threads::Threads<'_, _>, workers: &Workers<'_, '_>| {
             let outcome = pool.supervise(workers, || rings.tend(seats));
@@ -89,7 +92,8 @@ impl Pool<'_> {
                 return Err(errno);
             }
             let lively = self.lively.load(Ordering::Relaxed);
-            let soon = tend().into_iter().chain(lively.then_some(TICK)).min();
+            let retry = if self.workers.nobody_waits() { self.refusals.retry() } else { None };
+            let soon = tend().into_iter().chain(lively.then_some(TICK)).chain(retry).min();
             let wait = || self.session.wait_for_bell(soon);
             if lively { slack.late(wait) } else { wait() }?;
             if self.session.is_paused() {
@@ -131,28 +135,22 @@ impl Pool<'_> {
         if self.workers.call() { Ok(()) } else { self.start_worker(workers) }
     }
 
-    /// Starts a worker, if there is room for one.
+    /// Starts a worker, if there is room for one and the last that was wanted was not refused just now.
     fn start_worker(&self, workers: &Workers<'_, '_>) -> Result<(), Errno> {
-        if !self.workers.join() {
+        let refused = self.refusals.are_recent() && !self.workers.is_empty();
+        if refused || !self.workers.join() {
             return Ok(());
         }
-        let started = Inbox::new(self.session).and_then(|inbox| {
-            let worker = Worker::new(inbox, self.own_channel());
-            without_termination_signals(|| workers.start(worker, stack_size()))
-        });
-        if started.is_err() {
+        let started = Inbox::new(self.session)
+            .and_then(|inbox| without_termination_signals(|| workers.start(Worker::new(inbox), stack_size())));
+        let is_news = self.refusals.note(started);
+        if let Err(errno) = started {
             self.workers.leave(true);
+            if is_news && !self.workers.is_empty() {
+                log::warn!("no further worker thread: {}", errno.desc());
+            }
         }
         started
-    }
-
-    /// The channel of a worker under clone_fd. Without one it serves from the shared channel.
-    fn own_channel(&self) -> Option<Arc<Channel>> {
-        if !self.config.clone_fd {
-            return None;
-        }
-        let clone = self.session.lend_clone();
-        clone.inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()
     }
 }
 

@@ -29,8 +29,8 @@ pub(super) struct Worker {
     watched: AtomicBool,
     /// Locked by the worker as long as it lives.
     inbox: Mutex<Inbox>,
-    /// Under clone_fd.
-    channel: Option<Arc<Channel>>,
+    /// Under clone_fd. It is lent to a thread that runs: only that gives it back.
+    channel: OnceLock<Arc<Channel>>,
 }
 
 /// What a worker did since the pool's thread looked last.
@@ -42,10 +42,10 @@ pub(super) enum Progress {
 }
 
 impl Worker {
-    pub fn new(inbox: Inbox, channel: Option<Arc<Channel>>) -> Self {
+    pub fn new(inbox: Inbox) -> Self {
         let ([turns, seen], watched) = ([0, 0].map(AtomicU32::new), AtomicBool::new(false));
-        let receiving = Arc::default();
-        Self { thread: OnceLock::new(), receiving, turns, seen, watched, inbox: Mutex::new(inbox), channel }
+        let (thread, receiving, channel) = (OnceLock::new(), Arc::default(), OnceLock::new());
+        Self { thread, receiving, turns, seen, watched, inbox: Mutex::new(inbox), channel }
     }
 
     /// What it did since the last look; only one thread looks.
@@ -75,7 +75,7 @@ impl Pool<'_> {
     fn serve(&self, workers: &Workers<'_, '_>, worker: &Worker) -> Result<(), Errno> {
         let _ = worker.thread.set(Thread::current()?);
         let shared = self.session.channel()?;
-        let own = worker.channel.as_deref().unwrap_or(shared);
+        let own = self.own_channel(worker).unwrap_or(shared);
         let mut inbox = worker.inbox.lock();
         let mut process = fork::Watch::begin();
         let mut unseen = 0;
@@ -117,12 +117,22 @@ impl Pool<'_> {
         }
     }
 
+    /// The worker's channel under clone_fd. Without one it serves from the shared channel.
+    fn own_channel<'w>(&self, worker: &'w Worker) -> Option<&'w Channel> {
+        if !self.config.clone_fd {
+            return None;
+        }
+        let clone = self.session.lend_clone();
+        let clone = clone.inspect_err(|e| log::warn!("the device could not be cloned: {}", e.desc())).ok()?;
+        Some(worker.channel.get_or_init(|| clone))
+    }
+
     /// This worker is busy now. Forgets are brief and come in crowds: they are no reason to grow.
     fn take_request(&self, workers: &Workers<'_, '_>, inbox: &mut Inbox) {
         let brief = [Opcode::Forget as u32, Opcode::BatchForget as u32];
-        if self.workers.take() && !brief.contains(&inbox.opcode()) {
-            // Without a further worker the pool still serves, only less at once.
-            let _ = self.grow(workers).inspect_err(|e| log::warn!("no further worker thread: {}", e.desc()));
+        if self.workers.take() && !brief.contains(&inbox.opcode()) && self.grow(workers).is_err() {
+            // Without a further worker the pool still serves, only less at once. Its thread tries again.
+            self.session.ring();
         }
     }
 
@@ -192,7 +202,7 @@ impl Crew for Pool<'_> {
     fn ended(&self, worker: &Worker) {
         self.session.unlist_receiver(&worker.receiving);
         self.session.loop_ends();
-        if let Some(channel) = &worker.channel {
+        if let Some(channel) = worker.channel.get() {
             self.session.give_clone_back(channel.clone());
         }
         self.workers.leave(worker.receiving.load(Ordering::Relaxed));
