@@ -632,6 +632,20 @@ def test_clones_are_not_used_where_nobody_keeps_them(mount, guard):
     assert second.stop() == 0
 
 
+@pytest.mark.parametrize("loop", ["clone", "shared"])
+def test_a_resent_request_is_failed_where_it_was_read(guard, libs, compiled, loop):
+    """Under clone_fd no other end of the connection will do."""
+    library = libs["so4"]
+    daemon = guard.start(library, [compiled(library, HERE / "resent.c"), loop, guard.mountpoint]).wait_mounted()
+    reader = Application("stat", guard.mountpoint)
+    says(daemon, "held")
+    daemon.signal(signal.SIGUSR1)
+    code, out = reader.finish()
+    assert code == 1 and "Input/output error" in out
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0, daemon.output()
+
+
 def test_lookups_are_counted_over_two_lives(mount, guard):
     """What the kernel looked up before and after is what it forgets in the end: nothing less, nothing more."""
     for n in range(50):

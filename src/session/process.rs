@@ -137,7 +137,7 @@ impl Session {
                 &request,
                 |slot| (request.flags(), self.marks(&request, slot)),
                 |token| {
-                    if header.unique & UNIQUE_RESEND == 0 || self.judge(token, header) {
+                    if header.unique & UNIQUE_RESEND == 0 || self.judge(channel, token, header) {
                         self.handler.call(self, token, header, &request.operation);
                     }
                 },

@@ -161,19 +161,20 @@ impl Session {
         Some(message.len())
     }
 
-    /// Whether the daemon is to serve a resent request that is in flight; else it has been answered.
+    /// Whether the daemon is to serve a resent request that is in flight; else it has been answered, through the channel that
+    /// it came by: the kernel knows it at no other end.
     #[cold]
-    pub(in crate::session) fn judge(&self, token: Token, header: &InHeader) -> bool {
+    pub(in crate::session) fn judge(&self, channel: &Channel, token: Token, header: &InHeader) -> bool {
         let InHeader { unique, opcode, nodeid, .. } = *header;
         let entry = self.state().and_then(|state| state.inherited(unique)).filter(|entry| entry.opcode == opcode);
         let hooks = self.recovery.hooks.get();
         let verdict = hooks.map_or(Verdict::Answer, |hooks| hooks.classify(token, opcode, nodeid));
         let reply = entry.as_ref().and_then(|entry| entry.reply.clone());
         match (verdict, reply) {
-            (Verdict::Answer, Some(reply)) => self.answer_resent(token, &reply),
+            (Verdict::Answer, Some(reply)) => self.answer_resent(channel, token, &reply),
             (Verdict::Fail(errno), _) => {
                 self.undo(token, entry.as_ref());
-                self.answer_resent(token, &Recorded { error: -(errno as i32), payload: Vec::new() });
+                self.answer_resent(channel, token, &Recorded { error: -(errno as i32), payload: Vec::new() });
             }
             _ => {
                 self.undo(token, entry.as_ref());
@@ -201,11 +202,10 @@ impl Session {
     }
 
     /// Answers a request in the daemon's place.
-    fn answer_resent(&self, token: Token, reply: &Recorded) {
+    fn answer_resent(&self, channel: &Channel, token: Token, reply: &Recorded) {
         let Some(claim) = inflight::find(token).and_then(|slot| slot.claim(token)) else { return };
         let (slot, payload) = (claim.slot(), [IoSlice::new(&reply.payload)]);
         let parts: &[IoSlice<'_>] = if reply.payload.is_empty() { &[] } else { &payload };
-        let Ok(channel) = self.channel() else { return };
         let sent = self.send(channel, slot.unique(), reply.error, parts);
         if let Some(state) = self.state() {
             state.sent(slot, sent);
