@@ -9,7 +9,8 @@
  * that was done; reply: when its reply is about to be sent; error: when its error is; classify: when a resent request is judged; restore: before the
  * kernel is asked to send requests again; loop: before the loop. --leave: leaves the mount when a reply of so many bytes is about to be sent,
  * which comes too late then. --leave-forget: when a forget was just read. --signals: memory is never had at the
- * first attempt. --hold: reads are not answered. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
+ * first attempt. --hold: reads are not answered.
+ * --early: pauses and resumes before the loop begins. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
  */
 #define _GNU_SOURCE
@@ -33,7 +34,7 @@
 
 static struct options {
     char *source, *take, *die, *fail;
-    int hand, hold, leave, leave_forget, signals, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other;
+    int hand, hold, leave, leave_forget, signals, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other, early;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
@@ -44,7 +45,7 @@ static const struct fuse_opt specs[] = {
     OPTION("--signals", signals),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
-    OPTION("--refuse", refuse), FUSE_OPT_END,
+    OPTION("--refuse", refuse), OPTION("--early", early), FUSE_OPT_END,
 };
 
 static struct fuse_session *session;
@@ -375,6 +376,15 @@ static void *pauser(void *set)
     }
 }
 
+static void pause_early(void)
+{
+    struct fuse_buf buf = { .mem = NULL };
+    say("early pause: %d\n", fuse_session_pause(session, 10));
+    say("received: %d\n", fuse_session_receive_buf(session, &buf));
+    say("resumed: %d\n", fuse_session_resume(session));
+    free(buf.mem);
+}
+
 int main(int argc, char **argv)
 {
     static sigset_t pausing;
@@ -412,6 +422,8 @@ int main(int argc, char **argv)
         abort();
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     die_at("loop");
+    if (options.early)
+        pause_early();
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     fuse_loop_cfg_set_clone_fd(config, cmdline.clone_fd);
     int result = cmdline.singlethread ? fuse_session_loop(session) : fuse_session_loop_mt(session, config);

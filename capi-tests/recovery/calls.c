@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -99,8 +100,13 @@ static void while_mounted(struct fuse_session *se)
     EXPECT(fstat(one, &first) == 0 && fstat(two, &second) == 0 && first.st_ino == second.st_ino, 1);
     close(one);
     close(two);
+    struct fuse_buf buf = { .mem = NULL };
     EXPECT(fuse_session_pause(se, 10), 0);
+    /* Although INIT waits. */
+    EXPECT(fuse_session_receive_buf(se, &buf), -EAGAIN);
     EXPECT(fuse_session_resume(se), 0);
+    EXPECT(fuse_session_receive_buf(se, &buf) > 0, 1);
+    free(buf.mem);
     EXPECT(fuse_session_restore_state(se, 0, 0), -EBUSY);
     EXPECT(fuse_req_journal(NULL, "x", 1), -EINVAL);
     EXPECT(fuse_req_journal(NULL, "x", 49), -EMSGSIZE);
@@ -123,6 +129,8 @@ int main(int argc, char **argv)
     while_mounted(se);
     fuse_session_unmount(se);
     EXPECT(fuse_session_detach(se), -ENOTCONN);
+    EXPECT(fuse_session_pause(se, 10), -ENOTCONN);
+    EXPECT(fuse_session_resume(se), -ENOTCONN);
     fuse_session_destroy(se);
     return failed;
 }

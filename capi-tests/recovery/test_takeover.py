@@ -459,6 +459,19 @@ def test_a_pause_says_what_is_not_answered(mount, guard):
     assert second.stop() == 0
 
 
+def test_a_pause_says_what_the_loops_have_not_served_yet(mount, guard):
+    """What a successor read when it took over is in flight, and stays with it."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--hold")
+    reader = read_of(guard.mountpoint / "file")
+    says(first, "read .*")
+    kill(first)
+    second = mount.taken_over("--early")
+    assert reader.finish() == (0, "contents")
+    assert f"early pause: 1\nreceived: {-errno.EAGAIN}\nresumed: 0\n" in second.output()
+    assert second.stop() == 0
+
+
 @pytest.mark.parametrize("loop", ["single", "pool", "clone"])
 def test_pauses_of_every_length(guard, libs, compiled, loop):
     library = libs["so4"]

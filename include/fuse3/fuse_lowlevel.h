@@ -1372,8 +1372,10 @@ int fuse_session_detach(struct fuse_session *se);
  *
  * Returns how many requests are left, 0 when all were answered: the loops wait then, until fuse_session_resume(), an exit
  * or fuse_session_detach(). A negative errno: -ENOTCONN when the session is not mounted, -ENOTSUP with I/O functions of
- * the daemon's own (fuse_session_custom_io()). While it is paused, fuse_session_receive_buf() returns -EAGAIN. May be
- * called on any thread; one that serves a request waits for itself, as long as it may. Since fusewire 1.0.
+ * the daemon's own (fuse_session_custom_io()). While it is paused, fuse_session_receive_buf() returns -EAGAIN. A request
+ * that it returned before and that fuse_session_process_buf() was not called with yet is not counted: a loop of the
+ * daemon's own must not be between the two when it is paused. May be called on any thread; one that serves a request waits
+ * for itself, as long as it may. Since fusewire 1.0.
  *
  * The caller owes:
  * `se` is a session.
@@ -1854,7 +1856,7 @@ int fuse_session_fd(const struct fuse_session *se);
  * `buf`: zeroed before the first call; `mem` is allocated with malloc(3) then and reused, and the caller frees it in
  * the end. May be called on several threads, each with a buffer of its own.
  * Returns the request's size in bytes; 0 when the session has ended; a negative errno otherwise: -EINTR after a
- * signal, -EAGAIN when the fd is non-blocking and nothing waits. Since libfuse 3.0.
+ * signal, -EAGAIN when the fd is non-blocking and nothing waits, or the session is paused. Since libfuse 3.0.
  *
  * The caller owes:
  * `se` is a session; `buf` points to a buffer that is zeroed or from an earlier call.

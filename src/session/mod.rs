@@ -248,6 +248,11 @@ impl Session {
         self.device.get().or_else(|| self.custom.get()).ok_or(Errno::ENOTCONN)
     }
 
+    /// The channel while it leads to a connection: ENOTCONN after the unmount as well.
+    fn connected(&self) -> Result<&Channel, Errno> {
+        self.channel().ok().filter(|channel| !channel.is_retired()).ok_or(Errno::ENOTCONN)
+    }
+
     /// The channel, where a loop is to be run on it: that there is none is worth a log line.
     fn channel_to_serve(&self) -> Result<&Channel, Errno> {
         self.channel().inspect_err(|_| log::error!("the session is neither mounted nor connected: nothing to serve"))
@@ -255,7 +260,7 @@ impl Session {
 
     /// The fd's number; none before it is connected and after the unmount.
     pub fn raw_fd(&self) -> Option<RawFd> {
-        self.channel().ok().filter(|c| !c.is_retired()).map(Channel::raw_fd)
+        self.connected().ok().map(Channel::raw_fd)
     }
 
     /// Bytes that a receive buffer needs. It only shrinks, when INIT is answered.

@@ -78,7 +78,7 @@ impl Session {
     /// Has the loops wait and waits for requests in flight, for so long at most. Returns how many are left. ENOTSUP when
     /// the session is not on a device, ENOTCONN when it is not connected.
     pub fn pause(&self, timeout: Duration) -> Result<usize, Errno> {
-        self.channel()?.as_device().ok_or(Errno::ENOTSUP)?;
+        self.connected()?.as_device().ok_or(Errno::ENOTSUP)?;
         // Whoever is about to receive comes back at once, whoever does so already is woken.
         self.set_paused(true)?;
         let end = Instant::now().checked_add(timeout);
@@ -127,9 +127,10 @@ impl Session {
         self.pause.loops.load(Ordering::SeqCst) > 0 || self.unanswered() > 0
     }
 
-    /// Requests that are not answered, those that a loop may be taking at this moment among them.
+    /// Requests that are not answered, those that a loop may be taking at this moment among them, and those that were read
+    /// before the loops began.
     fn unfinished(&self) -> usize {
-        self.busy().max(self.unanswered())
+        self.busy().max(self.unanswered()) + self.left_read_before()
     }
 
     /// Loops that do not wait for the end of a pause.
@@ -157,10 +158,10 @@ impl Session {
 
     /// Has the loops go on.
     pub fn resume(&self) -> Result<(), Errno> {
-        self.channel()?;
         let undone = self.set_paused(false);
         let _lock = self.pause.lock.lock();
         self.pause.resumed.notify_all();
+        self.connected()?;
         undone
     }
 }

@@ -45,10 +45,14 @@ impl Session {
         Err(errno)
     }
 
-    /// Receives one message for a loop of the daemon's own.
+    /// Receives one message for a loop of the daemon's own. EAGAIN while the session is paused: such a loop parks itself.
     pub fn receive_one(&self, intake: &mut Intake, buf: &mut [u8]) -> Result<Received, Errno> {
         self.served_by(Loop::OWN);
-        intake.receive(self, self.channel_to_serve()?, buf)
+        let channel = self.channel_to_serve()?;
+        if self.is_paused() && !self.exited() {
+            return Err(Errno::EAGAIN);
+        }
+        intake.receive(self, channel, buf)
     }
 
     /// Serves requests on the calling thread until the session ends. Returns what the exit said: 0, or the number of

@@ -136,8 +136,10 @@ symver!(fuse_session_detach, "FUSEWIRE_1.0");
 ///
 /// Returns how many requests are left, 0 when all were answered: the loops wait then, until fuse_session_resume(), an exit
 /// or fuse_session_detach(). A negative errno: -ENOTCONN when the session is not mounted, -ENOTSUP with I/O functions of
-/// the daemon's own (fuse_session_custom_io()). While it is paused, fuse_session_receive_buf() returns -EAGAIN. May be
-/// called on any thread; one that serves a request waits for itself, as long as it may. Since fusewire 1.0.
+/// the daemon's own (fuse_session_custom_io()). While it is paused, fuse_session_receive_buf() returns -EAGAIN. A request
+/// that it returned before and that fuse_session_process_buf() was not called with yet is not counted: a loop of the
+/// daemon's own must not be between the two when it is paused. May be called on any thread; one that serves a request waits
+/// for itself, as long as it may. Since fusewire 1.0.
 ///
 /// # Safety
 /// `se` is a session.

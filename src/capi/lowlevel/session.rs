@@ -442,7 +442,7 @@ symver!(fuse_session_fd, "FUSE_3.0");
 /// `buf`: zeroed before the first call; `mem` is allocated with malloc(3) then and reused, and the caller frees it in
 /// the end. May be called on several threads, each with a buffer of its own.
 /// Returns the request's size in bytes; 0 when the session has ended; a negative errno otherwise: -EINTR after a
-/// signal, -EAGAIN when the fd is non-blocking and nothing waits. Since libfuse 3.0.
+/// signal, -EAGAIN when the fd is non-blocking and nothing waits, or the session is paused. Since libfuse 3.0.
 ///
 /// # Safety
 /// `se` is a session; `buf` points to a buffer that is zeroed or from an earlier call.

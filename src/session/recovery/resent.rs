@@ -151,6 +151,11 @@ impl Session {
         if self.has_read_before() { self.next_in_queue(memory) } else { None }
     }
 
+    /// How many of them are left.
+    pub(in crate::session) fn left_read_before(&self) -> usize {
+        self.recovery.queue.messages.lock().len()
+    }
+
     #[cold]
     fn next_in_queue(&self, memory: &mut [u8]) -> Option<usize> {
         let mut messages = self.recovery.queue.messages.lock();
