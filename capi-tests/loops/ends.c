@@ -4,7 +4,8 @@
  *   ends single|pool|clone|own <mountpoint>
  *
  * Compiled once for each API version whose multi-threaded loop has a form of its own. The file system is an empty
- * folder; looking up `exit` ends the session in the callback, SIGUSR1 on another thread, SIGUSR2 in a signal handler.
+ * folder; looking up `exit` ends the session in the callback, `deaf` blocks all signals of
+ * the thread that serves, `cancel` has a thread cancelled; SIGUSR1 ends the session on another thread, SIGUSR2 in a signal handler.
  */
 #define _GNU_SOURCE
 #ifndef FUSE_USE_VERSION
@@ -21,6 +22,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct fuse_session *se;
 
@@ -32,11 +34,35 @@ static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	fuse_reply_attr(req, &st, 3600);
 }
 
+static void *wait_for_ever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void cancel_a_thread(void)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, wait_for_ever, NULL);
+	pthread_cancel(thread);
+	pthread_join(thread, NULL);
+}
+
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	(void)parent;
 	if (strcmp(name, "exit") == 0)
 		fuse_session_exit(se);
+	if (strcmp(name, "cancel") == 0)
+		cancel_a_thread();
+	if (strcmp(name, "deaf") == 0) {
+		sigset_t all;
+
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, NULL);
+	}
 	fuse_reply_err(req, ENOENT);
 }
 

@@ -77,6 +77,19 @@ def test_ends(libs, run, loop, end):
     assert run(libs["so4"], loop, end) == since_319(*expected)
 
 
+@pytest.mark.parametrize("before", [["deaf"], ["cancel", "deaf"]], ids="-".join)
+@pytest.mark.parametrize("loop", ["pool", "clone"])
+def test_a_callback_blocked_all_signals(libs, guard, compiled, loop, before):
+    """With and without a handler of the C library's for the one that it keeps for itself."""
+    for library in libs.values():
+        daemon = guard.start(library, [compiled(library, HERE / "ends.c", flags=FLAGS), loop, guard.mountpoint])
+        daemon.wait_mounted()
+        for name in [*before, *before, *before]:
+            assert not guard.child(os.path.exists, guard.mountpoint / name)
+        daemon.signal(signal.SIGTERM)
+        assert daemon.wait() == 1 and "the loop returned 15" in daemon.output()
+
+
 def since_319(text, *rest):
     """3.19 leaves the exit in force after a loop."""
     return text.replace("exited: 0", "exited: 1"), *rest

@@ -126,7 +126,7 @@ impl Crew for Serve<'_> {
 
     fn ended(&self, _: &Worker) {}
 
-    fn call_off(&self, worker: &Worker) {
+    fn call_off(&self, worker: &Worker, _: bool) {
         worker.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = worker.thread.get() {
             thread.wake();

@@ -97,7 +97,7 @@ impl Pool<'_> {
             let wait = || self.session.wait_for_bell(soon);
             if lively { slack.late(wait) } else { wait() }?;
             if self.session.is_paused() {
-                workers.each(|worker| self.call_off(worker));
+                workers.each(|worker| self.call_off(worker, false));
             }
             workers.reap();
             let now = Instant::now();

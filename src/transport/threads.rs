@@ -14,6 +14,8 @@ use std::sync::{Arc, OnceLock};
 
 /// How long to wait for a thread before it is called off again, in nanoseconds.
 const PATIENCE: libc::c_long = 5_000_000;
+/// How often that is done before it may well be that it hears nothing.
+const CALLS: u32 = 20;
 /// What the threads are called in the system.
 const NAME: &CStr = c"fuse_worker";
 
@@ -46,8 +48,8 @@ pub trait Crew: Sync {
     /// The last that a thread does, however it ends.
     fn ended(&self, own: &Self::Member);
 
-    /// Asks a thread to end. It is asked again until it did.
-    fn call_off(&self, own: &Self::Member);
+    /// Asks a thread to end. It is asked again until it did, `loudly` when it has not heard for long.
+    fn call_off(&self, own: &Self::Member, loudly: bool);
 }
 
 /// The threads of a crew.
@@ -116,10 +118,12 @@ impl<C: Crew> Threads<'_, C> {
             if records.is_empty() {
                 return;
             }
-            records.iter().for_each(|record| self.crew.call_off(&record.own));
+            records.iter().for_each(|record| self.crew.call_off(&record.own, false));
             for record in records {
+                let mut calls = 0_u32;
                 while !record.join_soon() {
-                    self.crew.call_off(&record.own);
+                    calls = calls.saturating_add(1);
+                    self.crew.call_off(&record.own, calls >= CALLS);
                 }
                 self.records.lock().retain(|other| !Arc::ptr_eq(other, &record));
             }

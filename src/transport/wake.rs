@@ -3,6 +3,9 @@
 //! A blocked read(2) of /dev/fuse ends for a request, an abort or a signal, so a signal it is: a real-time one that
 //! nobody else uses, with a handler that does nothing, sent to the one thread that is meant. It is never sent to a
 //! thread that is not in a receive.
+//!
+//! A callback may have blocked it, with all others. A thread that is to end is then sent the one signal that no mask of a
+//! program's holds back, as the C library needs it.
 
 use core::ffi::c_void;
 use nix::errno::Errno;
@@ -48,7 +51,18 @@ impl Thread {
 
     /// Interrupts its receive. Async-signal-safe.
     pub fn wake(self) {
-        let signal = SIGNAL.load(Ordering::Relaxed);
+        self.send(SIGNAL.load(Ordering::Relaxed));
+    }
+
+    /// Interrupts the last receive of a thread that is to end and cannot be cancelled; `loudly` if it seems to hear nothing.
+    pub fn wake_to_end(self, loudly: bool) {
+        self.wake();
+        if loudly && handle_unblockable().is_ok() {
+            self.send(UNBLOCKABLE);
+        }
+    }
+
+    fn send(self, signal: i32) {
         // SAFETY: tgkill takes numbers; a thread that is gone is an error that nobody needs.
         unsafe { libc::syscall(libc::SYS_tgkill, getpid().as_raw(), self.0.as_raw(), signal) };
     }
@@ -151,6 +165,42 @@ fn choose() -> Result<i32, Errno> {
     let last = all().next().ok_or(Errno::EBUSY)?;
     log::warn!("every real-time signal has a handler: that of {last} is replaced, to wake threads when a session ends");
     Ok(last)
+}
+
+/// The signal that glibc cancels threads with. It takes it out of every mask that a program sets, musl as well, and has a
+/// handler for it from the first cancellation on; that one does nothing to a thread that cannot be cancelled.
+const UNBLOCKABLE: i32 = 32;
+
+/// Sees to it that it has a handler, the one of the signal in use if there is none yet. Without, it would end the process,
+/// or be ignored: what glibc's posix_spawn(3) starts finds it so.
+fn handle_unblockable() -> Result<(), Errno> {
+    let mut action = KernelAction::default();
+    change_action(UNBLOCKABLE, None, Some(&mut action))?;
+    if ![libc::SIG_DFL, libc::SIG_IGN].contains(&action.handler()) {
+        return Ok(());
+    }
+    change_action(SIGNAL.load(Ordering::Relaxed), None, Some(&mut action))?;
+    change_action(UNBLOCKABLE, Some(&action), None)
+}
+
+/// An action as the kernel has it, to be copied: sigaction(2) of the C library knows of no signal of its own.
+#[derive(Default)]
+struct KernelAction([usize; 8]);
+
+impl KernelAction {
+    fn handler(&self) -> usize {
+        let [handler, ..] = self.0;
+        handler
+    }
+}
+
+/// Sets a signal's action, and tells the one before.
+fn change_action(signal: i32, new: Option<&KernelAction>, old: Option<&mut KernelAction>) -> Result<(), Errno> {
+    let new = new.map_or(core::ptr::null(), core::ptr::from_ref);
+    let old = old.map_or(core::ptr::null_mut(), core::ptr::from_mut);
+    // SAFETY: each is null or longer than what the kernel reads or writes, with a set of signals of the size that is said.
+    // What is set is what another signal has.
+    Errno::result(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, new, old, size_of::<u64>()) }).map(drop)
 }
 
 /// The present disposition of a signal.

@@ -210,12 +210,12 @@ impl Crew for Pool<'_> {
     }
 
     /// A worker in a callback ends when that returns.
-    fn call_off(&self, worker: &Worker) {
+    fn call_off(&self, worker: &Worker, loudly: bool) {
         self.workers.wake_resting();
         if worker.receiving.load(Ordering::SeqCst)
             && let Some(thread) = worker.thread.get()
         {
-            thread.wake();
+            thread.wake_to_end(loudly);
         }
     }
 }

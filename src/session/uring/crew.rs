@@ -176,14 +176,14 @@ impl Crew for Rings<'_> {
     }
 
     /// A worker in a callback ends when that returns.
-    fn call_off(&self, worker: &Worker) {
+    fn call_off(&self, worker: &Worker, loudly: bool) {
         if let Some(seat) = worker.place.channel.as_seat() {
             seat.rouse();
         }
         if worker.waiting.load(Ordering::SeqCst)
             && let Some(thread) = worker.thread.get()
         {
-            thread.wake();
+            thread.wake_to_end(loudly);
         }
     }
 }

@@ -98,7 +98,7 @@ impl Rings<'_> {
     pub fn tend(&self, threads: &Threads<'_, Self>) -> Option<Duration> {
         threads.reap();
         if self.session.is_paused() {
-            threads.each(|worker| self.call_off(worker));
+            threads.each(|worker| self.call_off(worker, false));
         }
         match self.session.uring.status.load(Ordering::SeqCst) {
             Status::AGREED => self.begin(threads),
