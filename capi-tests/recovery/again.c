@@ -12,6 +12,7 @@
  * first attempt. --hold: reads are not answered.
  * --early: pauses and resumes before the loop begins. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
+ * --drop: gives CAP_SYS_ADMIN up before INIT is answered.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -35,6 +37,7 @@
 static struct options {
     char *source, *take, *die, *fail;
     int hand, hold, leave, leave_forget, signals, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other, early;
+    int drop;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
@@ -45,7 +48,7 @@ static const struct fuse_opt specs[] = {
     OPTION("--signals", signals),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
-    OPTION("--refuse", refuse), OPTION("--early", early), FUSE_OPT_END,
+    OPTION("--refuse", refuse), OPTION("--early", early), OPTION("--drop", drop), FUSE_OPT_END,
 };
 
 static struct fuse_session *session;
@@ -152,6 +155,17 @@ int open64(const char *path, int flags, ...)
     va_end(args);
     bool info = strncmp(path, "/proc/self/fdinfo/", 18) == 0;
     return syscall(SYS_openat, AT_FDCWD, options.old_fdinfo && info ? "/dev/null" : path, flags, mode);
+}
+
+static void drop(void)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[2];
+    if (syscall(SYS_capget, &header, sets) != 0)
+        abort();
+    sets[0].effective &= ~(1u << CAP_SYS_ADMIN);
+    if (syscall(SYS_capset, &header, sets) != 0)
+        abort();
 }
 
 static char *path_of(fuse_ino_t ino, const char *name, char *path)
@@ -404,6 +418,8 @@ int main(int argc, char **argv)
     if (!options.unaware && (fuse_session_set_recoverable(session, options.node_bytes) < 0 ||
                              fuse_session_set_resend_ops(session, &resend) < 0))
         return 2;
+    if (options.drop && options.take)
+        drop();
     if (options.take ? take_over() < 0 : fuse_session_mount(session, cmdline.mountpoint) < 0)
         return 3;
     if (options.hand >= 0 && !options.take) {
@@ -412,6 +428,8 @@ int main(int argc, char **argv)
         hand_over(fuse_session_fd(session));
         close(state);
     }
+    if (options.drop)
+        drop();
     signal(SIGTERM, planned);
     signal(SIGUSR1, leave);
     /* The thread hears nothing else: it may outlive the session. */

@@ -46,10 +46,12 @@ impl Session {
         }
     }
 
-    /// The opens of the session's inodes, if it counts them.
+    /// The opens of the session's inodes, if it counts them. A recoverable session does so even where it may register no
+    /// files: its predecessor may have done so, and its successor may again.
     #[inline]
     pub fn opens(&self) -> Option<&Table> {
-        self.passthrough.table.get().filter(|_| self.passthrough_status().is_usable())
+        let counts = |_: &&Table| self.passthrough_status().is_usable() || self.is_recoverable();
+        self.passthrough.table.get().filter(counts)
     }
 
     /// Before INIT is answered: what came of it, as far as the daemon's wants tell.
@@ -99,11 +101,15 @@ impl Session {
         privilege::without_fsetid(|| device.open_backing(fd))
     }
 
-    /// Counts a passthrough open of an inode and returns its id, for which `fd` is registered if it is the first.
+    /// Counts a passthrough open of an inode and returns its id, for which `fd` is registered if it is the first. Where
+    /// passthrough is off, an id that a predecessor registered still serves.
     pub fn attach(&self, ino: u64, fd: RawFd) -> Result<i32, Errno> {
-        let Some(table) = self.opens() else {
-            return Err(self.passthrough_status().result().err().unwrap_or(Errno::EAGAIN));
-        };
+        let status = self.passthrough_status();
+        let off = || Err(status.result().err().unwrap_or(Errno::EAGAIN));
+        let Some(table) = self.opens() else { return off() };
+        if !status.is_usable() {
+            return table.attach(ino, off);
+        }
         table.attach(ino, || self.open_backing_for_others(fd)).inspect_err(|&errno| self.say_once(ino, fd, errno))
     }
 

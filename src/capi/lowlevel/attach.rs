@@ -87,7 +87,8 @@ symver!(fuse_session_passthrough_status, "FUSEWIRE_1.0");
 /// May be called on any thread, also for the same inode at the same time. Returns 0, or a negative errno with
 /// `backing_id` 0. Then reply as if there were no passthrough: should the inode have a passthrough open by then, the
 /// library makes this one alike. -EBUSY: the inode is open without passthrough, which excludes it until that is
-/// released; without a log line. Others: as fuse_session_passthrough_status() when passthrough is off, without a line;
+/// released; without a log line. Others: as fuse_session_passthrough_status() when passthrough is off, without a line,
+/// unless a predecessor's files are open by an id of the inode, which this open then shares;
 /// -EPERM, -ELOOP (the file system of `fd` is stacked too deep), -EBADF, -EISDIR, -EINVAL (not a regular file), -EMFILE
 /// and what else the kernel says, with one line for each kind in a session; -EINVAL after a log line for a request that
 /// opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.

@@ -1,0 +1,47 @@
+"""Successors, and children, that are other processes than the first in more than their number: their rights, what the kernel
+told them so far, whose child they are."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import wait_until
+
+from .test_takeover import kill, mount
+
+__all__ = ["mount"]
+
+
+class Holder:
+    """A program that has the file open, and reads it when it is told to."""
+
+    def __init__(self, mountpoint):
+        self.process = subprocess.Popen(
+            ["bash", "-c", "exec 3<file && echo open && read line && cat <&3"],
+            cwd=mountpoint, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        assert self.process.stdout.readline() == "open\n"
+
+    def finish(self):
+        return self.process.communicate("go\n", timeout=10)[0]
+
+
+@pytest.mark.parametrize("without", ["first", "second"])
+def test_a_successor_with_other_rights(mount, guard, without):
+    """What is open by a backing file is opened by the same, what is open without stays so: else each open would be EIO."""
+    (mount.source / "file").write_text("contents")
+    options = {who: ["--pass", *(["--drop"] if who == without else [])] for who in ("first", "second")}
+    first = mount.start(*options["first"])
+    holder = Holder(guard.mountpoint)
+    kill(first)
+    second = mount.taken_over(*options["second"])
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert ("attach: done" in second.output()) == (without == "second")
+    assert holder.finish() == "contents"
+    wait_until(lambda: second.output().count("release") == 2, "releases")
+    # Nothing is open any more: it is as the second's rights say.
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert second.output().count("attach: done") == 1
+    for daemon, who in ((first, "first"), (second, "second")):
+        assert ("passthrough is off" in daemon.output()) == (who == without)
+    assert second.stop() == 0
