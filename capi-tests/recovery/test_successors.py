@@ -1,13 +1,14 @@
 """Successors, and children, that are other processes than the first in more than their number: their rights, what the kernel
 told them so far, whose child they are."""
 
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 from harness import wait_until
 
-from .test_takeover import kill, mount
+from .test_takeover import Application, kill, mount
 
 __all__ = ["mount"]
 
@@ -44,4 +45,17 @@ def test_a_successor_with_other_rights(mount, guard, without):
     assert second.output().count("attach: done") == 1
     for daemon, who in ((first, "first"), (second, "second")):
         assert ("passthrough is off" in daemon.output()) == (who == without)
+    assert second.stop() == 0
+
+
+def test_passthrough_when_init_was_not_answered(mount, guard):
+    """The kernel refuses backing files until it has the answer, which is the successor's to send."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--pass", "--die=init-reply")
+    assert first.wait() == -signal.SIGKILL
+    reader = Application("cat", guard.mountpoint / "file")
+    second = mount.taken_over("--pass")
+    assert reader.finish() == (0, "contents")
+    assert "passthrough is on" in second.output() and "passthrough is off" not in second.output()
+    assert "attach: done" in second.output() and "read " not in second.output()
     assert second.stop() == 0

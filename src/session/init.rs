@@ -67,9 +67,7 @@ impl Session {
                 let bytes = out.as_bytes().get(..size).unwrap_or_default();
                 let sent = self.send(channel, unique, 0, &[IoSlice::new(bytes)]);
                 if agreed && sent.is_ok() {
-                    self.try_passthrough();
-                    self.begin_uring();
-                    start::answered();
+                    self.init_answered();
                 }
             }
             Err(errno) => {
@@ -78,6 +76,13 @@ impl Session {
                 let _ = self.send(channel, unique, -(errno as i32), &[]);
             }
         }
+    }
+
+    /// The kernel has the answer to INIT, and does what was agreed on from now on.
+    pub(super) fn init_answered(&self) {
+        self.try_passthrough();
+        self.begin_uring();
+        start::answered();
     }
 
     pub(super) fn answer_init(&self, arg: &InitIn, flags2: u32) -> Result<InitOut, Errno> {

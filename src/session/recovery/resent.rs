@@ -85,6 +85,7 @@ impl Session {
         match self.ask_for_resend() {
             Ok(()) => {}
             Err(Errno::EINVAL) => {
+                self.note_init(false);
                 self.answer_from_journal(state);
                 return Ok(());
             }
@@ -101,6 +102,7 @@ impl Session {
         let resent = messages.iter().filter(|(header, _)| is_resent(header));
         let uniques: HashSet<u64> = resent.map(|(header, _)| header.unique & !UNIQUE_RESEND).collect();
         drop_answered(state, &uniques);
+        self.note_init(messages.iter().any(|(header, _)| header.opcode == Opcode::Init as u32));
         let queue = &self.recovery.queue;
         queue.total.store(uniques.len(), Ordering::SeqCst);
         queue.left.store(uniques.len(), Ordering::SeqCst);
@@ -111,6 +113,13 @@ impl Session {
             self.drained();
         }
         Ok(())
+    }
+
+    /// INIT was answered by a predecessor as far as the state knows. Where it `comes` again, the kernel does not.
+    fn note_init(&self, comes: bool) {
+        if self.stage() == Stage::SERVING && !comes {
+            self.init_answered();
+        }
     }
 
     /// Reads until a request comes that nobody read before: resent ones stand before it, but not in order, and forgets and
@@ -242,7 +251,9 @@ impl Session {
         };
         let fixed = state.saved.lock().fixed;
         if fixed.negotiated != 0 && unique & UNIQUE_RESEND != 0 {
-            let _ = self.send(channel, unique, 0, &[IoSlice::new(fixed.reply.as_bytes())]);
+            if self.send(channel, unique, 0, &[IoSlice::new(fixed.reply.as_bytes())]).is_ok() {
+                self.init_answered();
+            }
             return true;
         }
         false

@@ -93,8 +93,6 @@ impl Session {
             );
         }
         self.enter(Stage::SERVING);
-        self.try_passthrough();
-        start::answered();
         Ok(())
     }
 }
