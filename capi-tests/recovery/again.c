@@ -12,7 +12,8 @@
  * first attempt. --hold: reads are not answered.
  * --early: pauses and resumes before the loop begins. SIGUSR1: leaves the mount. SIGALRM: leaves it at once, whatever
  * the loop is doing. SIGUSR2: pauses, resumes.
- * --drop: gives CAP_SYS_ADMIN up before INIT is answered.
+ * --drop: gives CAP_SYS_ADMIN up before INIT is answered. --fork: opens ask nodes and passthrough in a child, too.
+ * --daemonize: init: goes to the background in the init callback; loop: before the loop.
  */
 #define _GNU_SOURCE
 #define FUSE_USE_VERSION 312
@@ -32,12 +33,14 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct options {
     char *source, *take, *die, *fail;
     int hand, hold, leave, leave_forget, signals, unaware, old_kernel, old_fdinfo, refuse, pass, node_bytes, other, early;
-    int drop;
+    int drop, fork;
+    char *daemonize;
 } options = { .hand = -1, .node_bytes = 256 };
 
 #define OPTION(text, member) { text, offsetof(struct options, member), 1 }
@@ -48,7 +51,8 @@ static const struct fuse_opt specs[] = {
     OPTION("--signals", signals),
     OPTION("--old-kernel", old_kernel), OPTION("--fail=%s", fail), OPTION("--pass", pass),
     OPTION("--node-bytes=%d", node_bytes), OPTION("--other", other), OPTION("--old-fdinfo", old_fdinfo),
-    OPTION("--refuse", refuse), OPTION("--early", early), OPTION("--drop", drop), FUSE_OPT_END,
+    OPTION("--refuse", refuse), OPTION("--early", early), OPTION("--drop", drop), OPTION("--fork", fork),
+    OPTION("--daemonize=%s", daemonize), FUSE_OPT_END,
 };
 
 static struct fuse_session *session;
@@ -168,6 +172,12 @@ static void drop(void)
         abort();
 }
 
+static void daemonize_at(const char *where)
+{
+    if (options.daemonize && strcmp(options.daemonize, where) == 0 && daemon(1, 1) != 0)
+        abort();
+}
+
 static char *path_of(fuse_ino_t ino, const char *name, char *path)
 {
     char relative[PATH_MAX] = "";
@@ -208,6 +218,7 @@ static void init(void *userdata, struct fuse_conn_info *conn)
 {
     (void)userdata;
     die_at("init");
+    daemonize_at("init");
     if (options.pass)
         fuse_session_enable_passthrough(conn, 1, 0);
     if (options.other)
@@ -271,12 +282,26 @@ static void make_dir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
         reply_path(req, path);
 }
 
+static void ask_in_child(fuse_req_t req, fuse_ino_t ino, int fd, struct fuse_file_info fi)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        unsigned long long node = fuse_node_get(session, "another", 7);
+        say("child: node %llu (%s), ", node, strerror(errno));
+        say("attach: %s\n", strerror(-fuse_passthrough_attach(req, ino, fd, &fi)));
+        _exit(0);
+    }
+    waitpid(child, NULL, 0);
+}
+
 static void open_file(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     fi->fh = 0;
     fi->direct_io = options.hold; /* such reads can be interrupted */
     char path[PATH_MAX];
     int fd = options.pass && path_of(ino, NULL, path) ? open(path, fi->flags & O_ACCMODE) : -1;
+    if (options.fork)
+        ask_in_child(req, ino, fd, *fi);
     if (options.pass)
         say("attach: %s\n", fuse_passthrough_attach(req, ino, fd, fi) >= 0 ? "done" : "refused");
     if (fd >= 0)
@@ -430,6 +455,7 @@ int main(int argc, char **argv)
     }
     if (options.drop)
         drop();
+    daemonize_at("loop");
     signal(SIGTERM, planned);
     signal(SIGUSR1, leave);
     /* The thread hears nothing else: it may outlive the session. */

@@ -1,6 +1,8 @@
 """Successors, and children, that are other processes than the first in more than their number: their rights, what the kernel
 told them so far, whose child they are."""
 
+import errno
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -8,9 +10,10 @@ from pathlib import Path
 import pytest
 from harness import wait_until
 
-from .test_takeover import Application, kill, mount
+from .test_takeover import Application, kill, mount, says
 
 __all__ = ["mount"]
+LOOPS = [pytest.param(["-s"], id="single"), pytest.param([], id="pool")]
 
 
 class Holder:
@@ -58,4 +61,38 @@ def test_passthrough_when_init_was_not_answered(mount, guard):
     assert reader.finish() == (0, "contents")
     assert "passthrough is on" in second.output() and "passthrough is off" not in second.output()
     assert "attach: done" in second.output() and "read " not in second.output()
+    assert second.stop() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_child_that_a_callback_forks(mount, guard, loop):
+    """It neither makes nodes, whose nodeids its parent would give to others, nor registers files for opens that its parent
+    does not count."""
+    (mount.source / "file").write_text("contents")
+    daemon = mount.start("--pass", "--fork", *loop)
+    for _ in range(2):
+        assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    refused = os.strerror(errno.ENOTSUP)
+    assert daemon.output().count(f"child: node 0 ({refused}), attach: {refused}\nattach: done\n") == 2
+    assert daemon.output().count("was forked while the session is served") == 2
+    assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("where", ["init", "loop"])
+def test_a_daemon_in_the_background_is_no_such_child(mount, guard, where):
+    (mount.source / "file").write_text("contents")
+    mount.start("--pass", "-s", f"--daemonize={where}").follow()
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_successor_in_the_background_is_no_such_child(mount, guard, loop):
+    """Its INIT was before."""
+    (mount.source / "file").write_text("contents")
+    first = mount.start("--pass")
+    guard.child(os.stat, guard.mountpoint)
+    kill(first)
+    second = mount.taken_over("--pass", "--daemonize=loop", *loop).follow()
+    assert guard.child(Path.read_text, guard.mountpoint / "file") == "contents"
+    assert "attach: done" in second.output()
     assert second.stop() == 0

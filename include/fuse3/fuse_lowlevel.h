@@ -298,7 +298,11 @@ struct fuse_resend_ops {
  *   the other one is -ENOENT. The data of a write_buf in a pipe can be read once, by either of them. A child that
  *   returns serves requests beside its parent, with a copy of the daemon's memory that goes its own way: a log line
  *   warns of it. In init of a single-threaded loop that is what daemon(3) does, and the parent has ended. No locks that
- *   other threads held are free in the child.
+ *   other threads held are free in the child. What the library counts for the daemon is the parent's: in the child
+ *   fuse_node_get() and its like, and fuse_passthrough_attach(), fail with ENOTSUP (with a loop of the daemon's own they
+ *   do not notice, and must not be called). Where passthrough is enabled, the child must not answer open, create, tmpfile
+ *   or release: the parent would not count that, and the kernel then fails a later open of the inode with EIO. For an
+ *   entry, get the node before the fork and put it in the parent.
  *
  * A member that is NULL has ENOSYS answered for it, unless it says otherwise. Where ENOSYS is said to be remembered,
  * the kernel does not ask again until the file system is mounted anew.
@@ -857,8 +861,9 @@ int fuse_session_passthrough_status(struct fuse_session *se);
  * released; without a log line. Others: as fuse_session_passthrough_status() when passthrough is off, without a line,
  * unless a predecessor's files are open by an id of the inode, which this open then shares;
  * -EPERM, -ELOOP (the file system of `fd` is stacked too deep), -EBADF, -EISDIR, -EINVAL (not a regular file), -EMFILE
- * and what else the kernel says, with one line for each kind in a session; -EINVAL after a log line for a request that
- * opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.
+ * and what else the kernel says, with one line for each kind in a session; -ENOTSUP, with a line, in a child that a
+ * callback forked, which must not open files either, see struct fuse_lowlevel_ops; -EINVAL after a log line for a
+ * request that opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.
  *
  * The caller owes:
  * `fi` is null or points to a struct.
@@ -1007,7 +1012,8 @@ int fuse_session_loop(struct fuse_session *se);
  * - `bytes`, `len`: the name, copied.
  *
  * Returns the nodeid, or 0 with errno: EMSGSIZE when the name is too long, ENOSPC when the table is full (16 million),
- * ENOMEM, ENOTSUP without a table of nodes, and before the mount. May be called on any thread. Since fusewire 1.0.
+ * ENOMEM, ENOTSUP without a table of nodes, before the mount, and, with one log line for all functions of nodes, in a
+ * child that was forked while a loop of the library's runs. May be called on any thread. Since fusewire 1.0.
  *
  * The caller owes:
  * `se` is a session, `bytes` points to `len` bytes.

@@ -89,7 +89,7 @@ impl Session {
         conn.max_write = conn.max_write.min(largest);
         // Nothing is offered to a device, so nothing that it may want is in force.
         (conn.want, conn.want_ext) = (0, 0);
-        self.settle(conn);
+        self.put_in_force(conn);
         CuseInitOut {
             major: KERNEL_VERSION,
             minor: EDITION.minor,

@@ -115,7 +115,7 @@ impl Session {
         further |= self.agree_uring(&mut conn, offer);
         self.buf_size.store((conn.max_write as usize + HEADER_SIZE).max(MIN_READ_BUFFER), Ordering::Relaxed);
         let out = reply(&mut conn, version, arg, offer, further);
-        self.settle(conn);
+        self.put_in_force(conn);
         self.wants.store(conn.want_ext, Ordering::Relaxed);
         let splices =
             conn.want_ext & FUSE_CAP_SPLICE_READ != 0 && self.handler.provides().contains(Provides::WRITE_BUF);
@@ -140,7 +140,11 @@ impl Session {
         let mut process = fork::Watch::begin();
         let Agreed { further, passthrough } =
             wants::negotiate(conn, self.shown.as_ptr().addr(), ext, offer, |conn| self.call_init(conn, capable));
-        self.note_fork(process.is_child());
+        let is_child = process.is_child();
+        self.note_fork(is_child);
+        if is_child {
+            self.move_home();
+        }
         conn.capable_ext = capable;
         self.check(conn, capable)?;
         self.init_withdrawn()?;

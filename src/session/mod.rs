@@ -17,6 +17,7 @@ mod exit;
 #[cfg(test)]
 mod fixture;
 mod handler;
+mod home;
 mod inbox;
 pub mod inflight;
 mod init;
@@ -58,6 +59,7 @@ use core::ffi::c_void;
 use detour::{Detour, Why};
 use early::SyncInit;
 use exit::Exit;
+use home::Home;
 use intake::LargeWrites;
 use interrupt::Interrupts;
 use nix::errno::Errno;
@@ -167,6 +169,7 @@ pub struct Session {
     passthrough: Passthrough,
     recovery: Recovery,
     pause: Pause,
+    home: Home,
     uring: Uring,
     busy_poll: BusyPoll,
     exit: Exit,
@@ -208,6 +211,7 @@ impl Session {
             passthrough: Passthrough::default(),
             recovery: Recovery::default(),
             pause: Pause::default(),
+            home: Home::default(),
             uring: Uring::default(),
             busy_poll: BusyPoll::new(config.busy_poll),
             exit: Exit::default(),

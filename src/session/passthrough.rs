@@ -104,6 +104,7 @@ impl Session {
     /// Counts a passthrough open of an inode and returns its id, for which `fd` is registered if it is the first. Where
     /// passthrough is off, an id that a predecessor registered still serves.
     pub fn attach(&self, ino: u64, fd: RawFd) -> Result<i32, Errno> {
+        self.check_home()?;
         let status = self.passthrough_status();
         let off = || Err(status.result().err().unwrap_or(Errno::EAGAIN));
         let Some(table) = self.opens() else { return off() };

@@ -64,6 +64,7 @@ impl Session {
         let (refusals, failure) = (Refusals::default(), Mutex::new(None));
         let pool = Pool { session: self, config, workers, refusals, failure, lively, slept };
         let rings = Rings::new(self);
+        self.settle();
         let serve = |seats: &threads::Threads<'_, _>, workers: &Workers<'_, '_>| {
             let outcome = pool.supervise(workers, || rings.tend(seats));
             // Whatever ended it, workers that are left must hear of it. A loop that never ran leaves the session as it was.

@@ -44,7 +44,7 @@ impl Session {
     }
 
     /// Puts `conn` in force, and shows it to the daemon, in the words that its program knows.
-    pub(super) fn settle(&self, conn: fuse_conn_info) {
+    pub(super) fn put_in_force(&self, conn: fuse_conn_info) {
         *self.conn.lock() = conn;
         self.shown.put(match self.config.compat_file_info {
             true => fuse_conn_info { capable_ext: 0, want_ext: 0, ..conn },

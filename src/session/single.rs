@@ -64,6 +64,7 @@ impl Session {
         let mut alarm = self.set_alarm();
         let mut process = fork::Watch::begin();
         let mut inbox = Inbox::new(self)?;
+        self.settle();
         self.loop_begins();
         let outcome = loop {
             if self.is_paused() {
@@ -98,6 +99,7 @@ impl Session {
 
     /// What a loop returns, the session left as programs of this edition expect it.
     pub(super) fn finish_loop(&self, outcome: Result<(), Errno>) -> Result<i32, Errno> {
+        self.unsettle();
         let status = self.exit_status();
         if EDITION.loops_reset {
             self.reset();

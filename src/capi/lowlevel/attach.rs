@@ -90,8 +90,9 @@ symver!(fuse_session_passthrough_status, "FUSEWIRE_1.0");
 /// released; without a log line. Others: as fuse_session_passthrough_status() when passthrough is off, without a line,
 /// unless a predecessor's files are open by an id of the inode, which this open then shares;
 /// -EPERM, -ELOOP (the file system of `fd` is stacked too deep), -EBADF, -EISDIR, -EINVAL (not a regular file), -EMFILE
-/// and what else the kernel says, with one line for each kind in a session; -EINVAL after a log line for a request that
-/// opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.
+/// and what else the kernel says, with one line for each kind in a session; -ENOTSUP, with a line, in a child that a
+/// callback forked, which must not open files either, see struct fuse_lowlevel_ops; -EINVAL after a log line for a
+/// request that opens no file, another inode, or is not in flight. Since fusewire 1.0, kernel 6.9.
 ///
 /// # Safety
 /// `fi` is null or points to a struct.

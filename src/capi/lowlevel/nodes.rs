@@ -1,26 +1,30 @@
 //! Our own: nodeids that mean the same to a successor.
 //!
 //! What holds for all functions: they may be called on any thread; without a table of nodes (see
-//! fuse_session_set_recoverable()) they fail with ENOTSUP, without a session with EINVAL.
+//! fuse_session_set_recoverable()) and in a child that a callback forked they fail with ENOTSUP, without a session with
+//! EINVAL.
 
 use crate::abi::c::common::fuse_session;
 use crate::abi::c::lowlevel::fuse_ino_t;
 use crate::capi::lowlevel::session::with_session;
 use crate::capi::result::ToC;
 use crate::recovery::nodes::Nodes;
+use crate::session::Session;
 use core::ffi::{c_int, c_void};
 use nix::errno::Errno;
 
-/// Lends a session's table to `f`. ENOTSUP when it has none: before the mount, too.
+/// Lends a session's table to `f`. ENOTSUP when it has none: before the mount, too, and in a child that a callback forked.
 ///
 /// # Safety
 /// `se` is null or a session.
 unsafe fn with<T>(se: *mut fuse_session, f: impl FnOnce(&Nodes) -> Result<T, Errno>) -> Result<T, Errno> {
-    // SAFETY: the caller vouches for the session.
-    let result = unsafe {
-        with_session(se, |se| se.state().and_then(|state| state.nodes.as_ref()).map_or(Err(Errno::ENOTSUP), f))
+    let lend = |se: &Session| {
+        let nodes = se.state().and_then(|state| state.nodes.as_ref()).ok_or(Errno::ENOTSUP)?;
+        se.check_home()?;
+        f(nodes)
     };
-    result.unwrap_or(Err(Errno::EINVAL))
+    // SAFETY: the caller vouches for the session.
+    unsafe { with_session(se, lend) }.unwrap_or(Err(Errno::EINVAL))
 }
 
 /// A name from C.
@@ -49,7 +53,8 @@ unsafe fn name<'a>(bytes: *const c_void, len: usize) -> Result<&'a [u8], Errno> 
 /// - `bytes`, `len`: the name, copied.
 ///
 /// Returns the nodeid, or 0 with errno: EMSGSIZE when the name is too long, ENOSPC when the table is full (16 million),
-/// ENOMEM, ENOTSUP without a table of nodes, and before the mount. May be called on any thread. Since fusewire 1.0.
+/// ENOMEM, ENOTSUP without a table of nodes, before the mount, and, with one log line for all functions of nodes, in a
+/// child that was forked while a loop of the library's runs. May be called on any thread. Since fusewire 1.0.
 ///
 /// # Safety
 /// `se` is a session, `bytes` points to `len` bytes.

@@ -22,7 +22,11 @@ use libc::{dev_t, flock, mode_t, off_t, stat};
 ///   the other one is -ENOENT. The data of a write_buf in a pipe can be read once, by either of them. A child that
 ///   returns serves requests beside its parent, with a copy of the daemon's memory that goes its own way: a log line
 ///   warns of it. In init of a single-threaded loop that is what daemon(3) does, and the parent has ended. No locks that
-///   other threads held are free in the child.
+///   other threads held are free in the child. What the library counts for the daemon is the parent's: in the child
+///   fuse_node_get() and its like, and fuse_passthrough_attach(), fail with ENOTSUP (with a loop of the daemon's own they
+///   do not notice, and must not be called). Where passthrough is enabled, the child must not answer open, create, tmpfile
+///   or release: the parent would not count that, and the kernel then fails a later open of the inode with EIO. For an
+///   entry, get the node before the fork and put it in the parent.
 ///
 /// A member that is NULL has ENOSYS answered for it, unless it says otherwise. Where ENOSYS is said to be remembered,
 /// the kernel does not ask again until the file system is mounted anew.
