@@ -1302,6 +1302,10 @@ int fuse_passthrough_close(fuse_req_t req, int backing_id);
  * replace the daemon gets the state by fuse_session_save_state() and gives it to fuse_session_restore_state(); without
  * somebody who keeps clones of the device, clone_fd is not used then.
  *
+ * In a successor the init callback runs within fuse_session_mount() or fuse_session_restore_state(), not in the loop.
+ * Threads that it starts do not survive a fork: daemonize before, by fuse_daemonize_early_start() for instance, or start
+ * them later.
+ *
  * - `se`: a session that is not mounted yet.
  * - `node_bytes`: most bytes of a node's name, see fuse_node_get(); 0 for a daemon that has nodeids of its own, which must
  *   be stable. 4096 at most.
@@ -1337,6 +1341,9 @@ int fuse_session_save_state(struct fuse_session *se);
  * Checks that state and device belong together, calls the init callback with what the kernel offered the predecessor, has
  * the kernel send again what was in flight, and puts that in the order of its age for the loop that follows. The
  * predecessor must be gone, or have called fuse_session_detach(): nobody else can serve from the state.
+ *
+ * init runs on the calling thread, before this returns, where a first process has it run by the loop. Threads that init
+ * starts do not survive a fork: daemonize before, not by a fuse_daemonize() that follows.
  *
  * - `se`: a session that was declared recoverable as its predecessor was, with the same mount options.
  * - `state_fd`: from fuse_session_save_state().
